@@ -1,0 +1,204 @@
+package verify
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Examiner finds out everything its verifiers can say about an artifact.
+type Examiner struct {
+	Verifiers []Verifier
+	// Timeout bounds each verifier's Verify; 0 means one minute.
+	Timeout time.Duration
+	// Panicked is told of a verifier that panicked, with its stack; nil means nobody is.
+	Panicked func(method string, value any, stack []byte)
+}
+
+// Classify returns the role that an artifact with this name and URL has. A verifier that panics knows of none.
+func (e *Examiner) Classify(a *Artifact) Role {
+	for _, v := range e.Verifiers {
+		if c, ok := v.(Classifier); ok && e.isMetadata(c, a) {
+			return Metadata
+		}
+	}
+	return Payload
+}
+
+func (e *Examiner) isMetadata(c Classifier, a *Artifact) (yes bool) {
+	defer e.recover(c.Method(), func(any) { yes = false })
+	return c.IsMetadata(a)
+}
+
+// Tap returns one Tap for all verifiers that want one for an artifact beginning with head, or nil.
+func (e *Examiner) Tap(head []byte) Tap {
+	var all taps
+	for _, v := range e.Verifiers {
+		if t, ok := v.(Tapper); ok {
+			if tap := e.newTap(t, head); tap != nil {
+				all = append(all, &guardedTap{tap: tap, examiner: e, method: t.Method()})
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}
+
+func (e *Examiner) newTap(t Tapper, head []byte) (tap Tap) {
+	defer e.recover(t.Method(), func(any) { tap = nil })
+	return t.Tap(head)
+}
+
+type taps []*guardedTap
+
+func (ts taps) Write(p []byte) (int, error) {
+	for _, t := range ts {
+		t.write(p)
+	}
+	return len(p), nil
+}
+
+func (ts taps) Sum(m map[string][]byte) {
+	for _, t := range ts {
+		t.sum(m)
+	}
+}
+
+// guardedTap drops a tap that panics: the verifier will compute what it needs itself.
+type guardedTap struct {
+	tap      Tap
+	examiner *Examiner
+	method   string
+}
+
+func (g *guardedTap) write(p []byte) {
+	if g.tap == nil {
+		return
+	}
+	defer g.examiner.recover(g.method, func(any) { g.tap = nil })
+	g.tap.Write(p)
+}
+
+func (g *guardedTap) sum(m map[string][]byte) {
+	if g.tap == nil {
+		return
+	}
+	defer g.examiner.recover(g.method, func(any) { g.tap = nil })
+	g.tap.Sum(m)
+}
+
+// Examine runs every verifier that matches and returns all they found. It is total: a verifier that panics, fails or
+// takes too long leaves an Inconclusive finding, and an artifact about which none of them says anything an Absent one.
+func (e *Examiner) Examine(ctx context.Context, a *Artifact, env Env) Report {
+	if env.Sidecars == nil {
+		env.Sidecars = NoSidecars{}
+	}
+	rec := &recorder{from: env.Sidecars, seen: map[Reference]bool{}}
+	env.Sidecars = rec
+	var report Report
+	for _, v := range e.Verifiers {
+		fs := e.run(ctx, v, a, env)
+		for _, f := range fs {
+			rec.add(f.Evidence...)
+		}
+		report.Findings = append(report.Findings, fs...)
+	}
+	if len(report.Findings) == 0 {
+		report.Findings = []Finding{{
+			Method: "none", Status: Absent, Code: "verify/no-method",
+			Detail: fmt.Sprintf("no signature system known here covers %s", describe(a.Format)),
+		}}
+	}
+	report.Evidence = rec.references()
+	return report
+}
+
+func describe(f Format) string {
+	if f == "" {
+		return "a file of this kind"
+	}
+	return "a file of format " + string(f)
+}
+
+func (e *Examiner) run(ctx context.Context, v Verifier, a *Artifact, env Env) (out []Finding) {
+	method := v.Method()
+	inconclusive := func(code, detail string) []Finding {
+		return append(out, Finding{Method: method, Status: Inconclusive, Code: method + "/" + code, Detail: detail})
+	}
+	defer e.recover(method, func(any) {
+		out = inconclusive("crashed", "the verifier crashed on this file; the operational log has the details")
+	})
+	if !v.Match(a) {
+		return nil
+	}
+	timeout := e.Timeout
+	if timeout <= 0 {
+		timeout = time.Minute
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	found, err := v.Verify(ctx, a, env)
+	out = found
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return inconclusive("timeout", fmt.Sprintf("not verified within %s", timeout))
+	case err != nil:
+		return inconclusive("failed", "could not be verified: "+err.Error())
+	}
+	return out
+}
+
+// recover is to be deferred: it turns a panic into a call of then.
+func (e *Examiner) recover(method string, then func(any)) {
+	if p := recover(); p != nil {
+		if e.Panicked != nil {
+			e.Panicked(method, p, debug.Stack())
+		}
+		then(p)
+	}
+}
+
+// recorder writes down every sidecar that was asked for. A fetch that outlives its verifier, because others wait for it
+// too, may still write to it when the report is made.
+type recorder struct {
+	from Sidecars
+	mu   sync.Mutex
+	seen map[Reference]bool
+	list []Reference
+}
+
+func (r *recorder) add(refs ...Reference) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, ref := range refs {
+		if !r.seen[ref] {
+			r.seen[ref] = true
+			r.list = append(r.list, ref)
+		}
+	}
+}
+
+func (r *recorder) references() []Reference {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.list)
+}
+
+func (r *recorder) Fetch(ctx context.Context, ref string, limit int64) ([]byte, error) {
+	b, err := r.from.Fetch(ctx, ref, limit)
+	entry := Reference{URL: ref}
+	if err != nil {
+		entry.Result = err.Error()
+	} else {
+		entry.SHA256 = sha256.Sum256(b)
+	}
+	r.add(entry)
+	return b, err
+}

@@ -1,0 +1,73 @@
+package verify
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestSniff(t *testing.T) {
+	tar := strings.Repeat("\x00", 257) + "ustar\x0000"
+	for _, c := range []struct {
+		head, name string
+		want       Format
+	}{
+		{"MZ\x90\x00", "logo.png", "pe"},
+		{"MZ\x90\x00", "setup.exe", "pe"},
+		{"!<arch>\ndebian-binary   ", "x", "deb"},
+		{"PK\x03\x04....", "app.nupkg", "nupkg"},
+		{"PK\x03\x04....", "app.exe", "zip"},
+		{"\xca\xfe\xba\xbe\x00\x00\x00\x02", "tool", "macho"},
+		{"\xca\xfe\xba\xbe\x00\x00\x00\x41", "A", "class"},
+		{"\n#!/bin/sh\n", "install", "script"},
+		{"\xef\xbb\xbf#!/bin/sh\n", "install", "script"},
+		{"<!DOCTYPE html><title>", "setup.exe", ""},
+		{"<!DOCTYPE html><script>", "evil.hta", "script"},
+		{"Write-Host hi", "install.PS1", "script"},
+		{`{"version": 1}`, "latest.json", ""},
+		{"body {}", "site.css", ""},
+		{tar, "x", "tar"},
+		{"", "", ""},
+	} {
+		if got := Sniff([]byte(c.head), c.name); got != c.want {
+			t.Errorf("Sniff(%.20q, %q) = %q, want %q", c.head, c.name, got, c.want)
+		}
+	}
+}
+
+// Whatever is recognised whole must not be let go while it is still growing.
+func TestUndecidedHoldsBackEveryPrefixOfAMagic(t *testing.T) {
+	for _, m := range magics {
+		if m.offset > 0 {
+			continue
+		}
+		for n := range len(m.magic) {
+			if head := []byte(m.magic[:n]); sniffContent(head) == "" && !Undecided(head) {
+				t.Errorf("%q may become %s, but Undecided says that it is settled", head, m.format)
+			}
+		}
+	}
+	for _, s := range []string{"M", "Z", "\xca\xfe\xba\xbe\x00", " \t", "\xef\xbb\xbf\n#"} {
+		if !Undecided([]byte(s)) {
+			t.Errorf("Undecided(%q) = false", s)
+		}
+	}
+	for _, s := range []string{"data: hello", "<html>", "{}", "event: x"} {
+		if Undecided([]byte(s)) {
+			t.Errorf("Undecided(%q) = true", s)
+		}
+	}
+}
+
+func FuzzSniff(f *testing.F) {
+	f.Add([]byte("MZ"), "a.exe")
+	f.Fuzz(func(t *testing.T, head []byte, name string) {
+		Sniff(head, name)
+		if full := sniffContent(head); full != "" && full != "tar" && full != "iso" {
+			for n := range min(len(head), 32) {
+				if sniffContent(head[:n]) == "" && !Undecided(head[:n]) {
+					t.Errorf("%q is %s, but its first %d bytes were settled", head[:min(32, len(head))], full, n)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,67 @@
+// Command samples fetches the real signed files that tests look at into a directory of its own:
+//
+//	go run ./verify/verifytest/samples -dir DIR
+//
+// Where each comes from, in which version and with which SHA-256, stands in SOURCES.tsv beside this file. They are
+// other people's programs and never part of this repository; the ordinary clients npm and go fetch them from wherever
+// they are configured to look. What is there already, with the right digest, is not fetched again.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+)
+
+//go:embed SOURCES.tsv
+var sources string
+
+func main() {
+	dir := flag.String("dir", "", "directory to put the samples in")
+	flag.Parse()
+	if *dir == "" || flag.NArg() > 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *dir); err != nil {
+		fmt.Fprintln(os.Stderr, "samples:", err)
+		os.Exit(1)
+	}
+}
+
+// run fetches what dir lacks, one package at a time.
+func run(ctx context.Context, dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("finding %s: %w", dir, err)
+	}
+	all, err := parseSources(sources)
+	if err != nil {
+		return err
+	}
+	missing := map[pkg][]sample{}
+	var order []pkg
+	for _, s := range all {
+		if s.present(dir) {
+			continue
+		}
+		if missing[s.pkg] == nil {
+			order = append(order, s.pkg)
+		}
+		missing[s.pkg] = append(missing[s.pkg], s)
+	}
+	for i, p := range order {
+		fmt.Fprintf(os.Stderr, "samples: %d/%d: %s %s\n", i+1, len(order), p.client, p.spec)
+		if err := fetch(ctx, p, missing[p], dir); err != nil {
+			return fmt.Errorf("fetching %s with %s: %w", p.spec, p.client, err)
+		}
+	}
+	fmt.Fprintf(os.Stderr, "samples: all %d are in %s\n", len(all), dir)
+	return nil
+}
