@@ -1,0 +1,63 @@
+package pe
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// maxBuffered is how many first bytes a Stream keeps while it looks for the headers.
+const maxBuffered = 64 << 10
+
+// Stream passes on the bytes that the digest of a signed image covers while the image arrives, before its size is
+// known. Of an image that is unsigned, malformed, or has its headers out of reach it passes on nothing.
+type Stream struct {
+	sink   func([]byte)
+	head   []byte // until the headers are complete
+	filter *Filter
+	layout Layout // of the filter; its Size is not known
+	end    int64  // of the headers
+	size   int64  // bytes seen
+	dead   bool
+}
+
+// NewStream returns a Stream that hands what is covered to sink, in order.
+func NewStream(sink func([]byte)) *Stream { return &Stream{sink: sink} }
+
+// Write takes the next bytes of the image.
+func (s *Stream) Write(p []byte) {
+	s.size += int64(len(p))
+	switch {
+	case s.dead:
+	case s.filter != nil:
+		s.filter.Write(p)
+	default:
+		// At most one Write's bytes beyond the limit are taken, so that none is lost to the digest.
+		s.head = append(s.head, p...)
+		s.begin()
+	}
+}
+
+// begin starts passing bytes on once the headers are there.
+func (s *Stream) begin() {
+	const whole = 1 << 62 // larger than any file: only what the headers say of themselves is checked
+	h, err := readHeader(bytes.NewReader(s.head), whole)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF) && len(s.head) < maxBuffered:
+		return
+	case err != nil || h.tableSize == 0 || h.table < max(h.directory+directorySize, 1):
+		s.dead, s.head = true, nil
+		return
+	}
+	s.layout = Layout{Checksum: h.checksum, Directory: h.directory, Table: h.table, TableSize: h.tableSize}
+	s.end = h.end
+	s.filter = NewFilter(s.layout, s.sink)
+	s.filter.Write(s.head)
+	s.head = nil
+}
+
+// Complete reports, after the last byte, whether all that the digest covers was passed on: the image is signed and
+// ends where its certificate table does, and its headers lie within it.
+func (s *Stream) Complete() bool {
+	return s.filter != nil && s.end <= s.size && s.size == s.layout.Table+s.layout.TableSize
+}
