@@ -1,0 +1,27 @@
+// Package configs holds the configuration that the binary carries within itself: the default policy and the keys that
+// it names. anchors/SOURCES says where the keys come from.
+package configs
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+)
+
+// PolicyName is the name of the default policy among Files.
+const PolicyName = "policy.yaml"
+
+//go:embed policy.yaml anchors
+var files embed.FS
+
+// Files returns the default policy and the files that it names, under the names it uses for them.
+func Files() fs.FS { return files }
+
+// Policy returns the default policy.
+func Policy() ([]byte, error) {
+	b, err := files.ReadFile(PolicyName)
+	if err != nil {
+		return nil, fmt.Errorf("reading the default policy: %w", err)
+	}
+	return b, nil
+}

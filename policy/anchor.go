@@ -1,0 +1,159 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"strings"
+	"time"
+
+	"github.com/sallyport-project/sallyport/verify"
+)
+
+// anchor is a key, certificate or identity that the operator trusts. Which fields are set depends on its kind.
+type anchor struct {
+	name, kind                       string
+	organization, commonName, issuer string                 // authenticode: wildcards; "" asks nothing
+	thumbprints                      []string               // authenticode: lower-case hexadecimal; nil asks nothing
+	pins                             map[verify.Digest]bool // digest
+}
+
+// methods are the signature systems whose findings an anchor of a kind can vouch for.
+var methods = map[string][]string{
+	"authenticode": {"authenticode"},
+	"openpgp":      {"apt", "openpgp", "rpm"},
+	"digest":       {"digest"},
+}
+
+// evaluated reports whether this version can tell who signed under such an anchor.
+func (a *anchor) evaluated() bool { return methods[a.kind] != nil }
+
+// String describes the anchor for a person: `microsoft (organization "Microsoft Corporation")`.
+func (a *anchor) String() string {
+	switch {
+	case a.kind == "authenticode" && a.organization == "*":
+		return a.name + " (any publisher under a trusted root)"
+	case a.kind == "authenticode" && a.organization != "":
+		return a.name + " (organization " + quote(a.organization) + ")"
+	case a.kind == "authenticode":
+		return a.name + " (a certificate by its thumbprint)"
+	case a.kind == "openpgp":
+		return a.name + " (OpenPGP keys)"
+	case a.kind == "digest":
+		return a.name + " (a list of files by their digests)"
+	}
+	return a.name + " (" + a.kind + ")"
+}
+
+// vouches reports whether a finding, whose status is not looked at, names this anchor as who signed.
+func (a *anchor) vouches(f *verify.Finding) bool {
+	if !contains(methods[a.kind], f.Method) {
+		return false
+	}
+	if a.kind == "authenticode" {
+		return a.names(f.Signer)
+	}
+	return contains(f.Anchors, a.name)
+}
+
+// names reports whether a certificate's subject is the one that an authenticode anchor asks for.
+func (a *anchor) names(id verify.Identity) bool {
+	if id.IsZero() {
+		return false
+	}
+	if a.organization != "" && a.organization != "*" && (id.Organization == "" || !wildcard(a.organization, id.Organization)) {
+		return false
+	}
+	if a.commonName != "" && (id.CommonName == "" || !wildcard(a.commonName, id.CommonName)) {
+		return false
+	}
+	if a.issuer != "" && (id.Issuer == "" || !wildcard(a.issuer, id.Issuer)) {
+		return false
+	}
+	return a.thumbprints == nil || contains(a.thumbprints, strings.ToLower(id.Fingerprint))
+}
+
+// anchors reads the anchors section and what it names.
+func (b *builder) anchors(n node) {
+	p := b.policy
+	p.anchors = map[string]*anchor{}
+	p.pins = map[verify.Digest][]string{}
+	epoch := sha256.New()
+	for _, pair := range n.pairs() {
+		a := &anchor{name: pair.key.text()}
+		p.anchors[a.name] = a
+		kinds := pair.value.pairs()
+		if len(kinds) != 1 {
+			continue
+		}
+		a.kind = kinds[0].key.text()
+		detail := kinds[0].value
+		for _, part := range []string{a.name, a.kind} {
+			writePart(epoch, []byte(part))
+		}
+		switch a.kind {
+		case "authenticode":
+			b.authenticodeAnchor(a, detail)
+		case "openpgp":
+			k := b.keyring(a, detail)
+			p.keyrings = append(p.keyrings, k)
+			writePart(epoch, k.Data)
+			writePart(epoch, []byte(strings.Join(k.Suites, "\n")+"\n"+k.Lag.String()))
+		case "digest":
+			a.pins = map[verify.Digest]bool{}
+			for _, d := range digests(detail.get("sha256")) {
+				a.pins[d] = true
+				p.pins[d] = append(p.pins[d], a.name)
+				writePart(epoch, d[:])
+			}
+		}
+	}
+	p.epoch = verify.Digest(epoch.Sum(nil))
+}
+
+func (b *builder) authenticodeAnchor(a *anchor, n node) {
+	a.organization = n.get("organization").text()
+	a.commonName = n.get("common_name").text()
+	a.issuer = n.get("issuer").text()
+	for _, d := range digests(n.get("thumbprint")) {
+		a.thumbprints = append(a.thumbprints, d.String())
+	}
+	if n.present() && a.organization == "" && a.thumbprints == nil {
+		b.add(n, "", "an authenticode anchor needs organization or thumbprint")
+	}
+}
+
+// digests reads SHA-256 digests that the check has accepted.
+func digests(n node) []verify.Digest {
+	var out []verify.Digest
+	for _, item := range n.items() {
+		if d, err := verify.ParseDigest(item.text()); err == nil {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// anchorsNamed returns the anchors that a list refers to. A name that leads nowhere, and an anchor that this version
+// cannot evaluate, is an error.
+func (b *builder) anchorsNamed(n node) []*anchor {
+	var out []*anchor
+	for _, item := range n.items() {
+		a := b.policy.anchors[item.text()]
+		if a == nil {
+			b.add(item, nearest(item.text(), sortedKeys(b.policy.anchors)), "there is no anchor %s", quote(item.text()))
+			continue
+		}
+		b.used[a.name] = true
+		if a.kind != "" && !a.evaluated() {
+			b.add(item, "remove it, or use an anchor of kind authenticode, openpgp or digest",
+				"anchor %s is of kind %s, which is not evaluated by this version", quote(a.name), a.kind)
+			continue
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// current reports whether a fact is still one.
+func current(f *verify.Finding, now time.Time) bool {
+	return f.NotAfter.IsZero() || !f.NotAfter.Before(now)
+}

@@ -1,0 +1,121 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"net/url"
+	"time"
+
+	"github.com/sallyport-project/sallyport/verify"
+)
+
+// test is a case of the tests section.
+type test struct {
+	name         string
+	line, column int
+	want         Action
+	at           time.Time // zero: when it is run
+	facts        Facts
+}
+
+// TestResult is what became of one case of the tests section.
+type TestResult struct {
+	Name         string
+	Line, Column int // of the case, from 1
+	Passed       bool
+	Want, Got    Action
+	Rule         string   // what decided
+	Reasons      []string // why
+}
+
+func (b *builder) tests(n node) {
+	items := n.items()
+	b.unique("test", items)
+	for _, item := range items {
+		u, err := parseURL(item.get("url").text())
+		if err != nil {
+			continue
+		}
+		t := test{name: item.get("name").text(), facts: Facts{Request: Request{Method: "GET", URL: u}}}
+		t.line, t.column = item.position()
+		if t.want.UnmarshalText([]byte(item.get("want").text())) != nil {
+			continue
+		}
+		t.at, _ = parseMoment(item.get("at").text())
+		t.facts.Request.Client, _ = parseClient(item.get("client").text())
+		t.facts.Update = testUpdate(item, t.name, u)
+		for _, f := range item.get("findings").items() {
+			t.facts.Report.Findings = append(t.facts.Report.Findings, b.finding(f))
+		}
+		b.policy.tests = append(b.policy.tests, t)
+	}
+}
+
+func testUpdate(item node, name string, u *url.URL) Update {
+	up := Update{Name: u.Path}
+	if item.get("role").text() == "metadata" {
+		up.Role = verify.Metadata
+	}
+	sum, err := verify.ParseDigest(item.get("sha256").text())
+	if err != nil {
+		sum = sha256.Sum256([]byte("the file of the policy test " + name)) // some file that nobody lists
+	}
+	up.SHA256 = sum
+	return up
+}
+
+func (b *builder) finding(n node) verify.Finding {
+	f := verify.Finding{
+		Subject: n.get("subject").text(), Method: n.get("method").text(), Code: n.get("code").text(),
+		Detail: n.get("detail").text(), Anchors: n.get("anchors").texts(),
+	}
+	if f.Status.UnmarshalText([]byte(n.get("status").text())) != nil {
+		f.Status = verify.Inconclusive
+	}
+	for _, a := range n.get("anchors").items() {
+		if b.policy.anchors[a.text()] == nil {
+			b.add(a, nearest(a.text(), sortedKeys(b.policy.anchors)), "there is no anchor %s", quote(a.text()))
+		}
+	}
+	s := n.get("signer")
+	f.Signer = verify.Identity{
+		Organization: s.get("organization").text(), CommonName: s.get("common_name").text(),
+		Issuer: s.get("issuer").text(), Fingerprint: s.get("fingerprint").text(),
+	}
+	if s.text() != "" {
+		f.Signer.Organization = s.text()
+	}
+	f.Signer.Name = f.Signer.Organization
+	if f.Signer.Name == "" {
+		f.Signer.Name = f.Signer.CommonName
+	}
+	return f
+}
+
+// RunTests tries every case of the tests section, in the order of the file. A case without a time of its own is
+// judged as of now.
+func (p *Policy) RunTests() []TestResult {
+	now := time.Now()
+	results := make([]TestResult, len(p.tests))
+	for i, t := range p.tests {
+		results[i] = p.run(t, now)
+	}
+	return results
+}
+
+func (p *Policy) run(t test, now time.Time) TestResult {
+	f := t.facts
+	f.Now = t.at
+	if f.Now.IsZero() {
+		f.Now = now
+	}
+	r := TestResult{Name: t.name, Line: t.line, Column: t.column, Want: t.want}
+	if pl := p.Plan(f.Request); pl.Refusal == nil && !pl.Inspect {
+		v := p.host(f.Request.URL.Hostname())
+		r.Got, r.Rule, r.Reasons = Allow, v.rule, []string{v.why + ": nothing there is looked at"}
+	} else {
+		d := p.Decide(f)
+		r.Got, r.Rule, r.Reasons = d.Action, d.Rule, d.Reasons
+	}
+	r.Passed = r.Got == r.Want
+	return r
+}

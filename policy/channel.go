@@ -1,0 +1,48 @@
+package policy
+
+// channel is a vendor's update channel.
+type channel struct {
+	name string
+	settings
+	hosts    []hostPattern
+	paths    globs    // nil: every path
+	clients  []string // groups; nil: everyone
+	requires []requirement
+}
+
+func (c *channel) rule() string { return "channel " + c.name }
+
+func (b *builder) channels(root node) {
+	p := b.policy
+	p.channelName = map[string]*channel{}
+	items := root.get("channels").items()
+	b.unique("channel", items)
+	for i, item := range items {
+		c := &channel{
+			name:     item.get("name").text(),
+			settings: b.settings(item, p.defaults),
+			hosts:    hostList(item.get("hosts")),
+			paths:    compileGlobs(item.get("paths")),
+		}
+		for _, h := range c.hosts {
+			p.channelHost.add(h, i)
+		}
+		for _, g := range item.get("clients").items() {
+			if _, ok := p.clients[g.text()]; !ok {
+				b.add(g, nearest(g.text(), sortedKeys(p.clients)), "there is no group of clients %s", quote(g.text()))
+			}
+			c.clients = append(c.clients, g.text())
+		}
+		for _, r := range item.get("require").items() {
+			built := b.requirement(r)
+			switch {
+			case built != nil:
+				c.requires = append(c.requires, built)
+			case len(b.list) == 0: // whatever the reason, no requirement is ever dropped without an error
+				b.add(r, "", "this requirement cannot be understood")
+			}
+		}
+		p.channels = append(p.channels, c)
+		p.channelName[c.name] = c
+	}
+}

@@ -1,0 +1,97 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+var deliveryNames = [...]string{"hold", "retry", "stream"}
+
+// String returns the delivery as policies spell it.
+func (d Delivery) String() string {
+	if int(d) < len(deliveryNames) {
+		return deliveryNames[d]
+	}
+	return "hold"
+}
+
+var hostActionNames = [...]string{"deny", "inspect", "tunnel"}
+
+// String returns the action as policies spell it.
+func (a HostAction) String() string {
+	if int(a) < len(hostActionNames) {
+		return hostActionNames[a]
+	}
+	return "deny"
+}
+
+// Explain says in sentences what would happen to a request: what its host is to the policy, which channel judges it,
+// and what that requires.
+func (p *Policy) Explain(r Request) []string {
+	var out []string
+	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if r.URL != nil {
+		v := p.host(r.URL.Hostname())
+		say("host: %s (%s: %s)", v.action, v.rule, v.why)
+	}
+	pl := p.plan(r)
+	switch {
+	case pl.Refusal != nil && pl.Refusal.Ambiguous:
+		say("refused as ambiguous: %s", pl.Refusal.Reason)
+		return out
+	case pl.Refusal != nil:
+		say("refused: %s (%s)", pl.Refusal.Reason, pl.Refusal.Rule)
+		return out
+	case !pl.Inspect:
+		say("passed through: nothing is held or looked at")
+		return out
+	case pl.foreign != nil:
+		say("%s; it only observes, so this is recorded as a block and delivered", pl.foreign.foreign(r.Client))
+	}
+	if len(pl.channels) == 0 {
+		say("no channel: what looks like an update is held, and defaults.unmatched says %s", p.unmatched)
+	}
+	for _, c := range pl.channels {
+		out = append(out, c.explain()...)
+	}
+	switch {
+	case len(pl.channels) == 0:
+	case pl.HoldAll:
+		say("holds: every successful response")
+	default:
+		say("holds: every successful response but pages, styles, images and fonts")
+	}
+	say("delivery: %s, at most %s", pl.Delivery, pl.HoldMax)
+	if pl.Observe {
+		say("mode: observe, so nothing but deny rules is stopped")
+	} else {
+		say("mode: enforce")
+	}
+	return out
+}
+
+func (c *channel) explain() []string {
+	hosts := make([]string, len(c.hosts))
+	for i, h := range c.hosts {
+		hosts[i] = h.String()
+	}
+	line := "channel " + c.name + ": hosts " + strings.Join(hosts, ", ")
+	if len(c.paths) > 0 {
+		globs := make([]string, len(c.paths))
+		for i, g := range c.paths {
+			globs[i] = g.glob
+		}
+		line += "; paths " + strings.Join(globs, ", ")
+	}
+	if len(c.clients) > 0 {
+		line += "; clients " + strings.Join(c.clients, ", ")
+	}
+	out := []string{line}
+	for _, r := range c.requires {
+		out = append(out, "requires: "+r.String())
+	}
+	if len(c.requires) == 0 {
+		out = append(out, "requires: nothing")
+	}
+	return append(out, "unproven: "+c.unproven.String())
+}

@@ -1,0 +1,148 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-project/sallyport/verify"
+)
+
+// outcome is what became of a requirement. The order has no meaning.
+type outcome uint8
+
+const (
+	undecided outcome = iota // it could not be told
+	fails
+	holds
+)
+
+// requirement is something that an update must prove.
+type requirement interface {
+	// judge says whether it holds, and in a sentence why.
+	judge(*evidence) (outcome, string)
+	// String describes it as something that is required.
+	String() string
+	// sidecars reports whether it may rest on evidence that is published beside the update.
+	sidecars() bool
+}
+
+// evidence is what requirements look at.
+type evidence struct {
+	sum      verify.Digest
+	findings []verify.Finding
+	now      time.Time
+}
+
+// requirement builds one requirement; nil where it is not well-formed or cannot be evaluated, which is an error.
+func (b *builder) requirement(n node) requirement {
+	keys := n.pairs()
+	if len(keys) != 1 {
+		return nil
+	}
+	k, v := keys[0].key, keys[0].value
+	switch name := k.text(); name {
+	case "signed_by":
+		return b.signedBy(v)
+	case "any", "all":
+		group := &group{any: name == "any"}
+		for _, item := range v.items() {
+			if r := b.requirement(item); r != nil {
+				group.of = append(group.of, r)
+			}
+		}
+		return group
+	case "not":
+		if r := b.requirement(v); r != nil {
+			return &negation{r}
+		}
+	case "contents":
+		b.anchorsNamed(signedByList(v.get("signed_by")))
+		b.notEvaluated(k)
+	case "not_listed":
+		for _, f := range v.items() {
+			if !contains(b.feeds, f.text()) {
+				b.add(f, nearest(f.text(), b.feeds), "there is no feed %s", quote(f.text()))
+			}
+		}
+		b.notEvaluated(k)
+	default:
+		if findKey(requirementShape().keys, name) != nil {
+			b.notEvaluated(k)
+		}
+	}
+	return nil
+}
+
+func (b *builder) notEvaluated(k node) {
+	b.add(k, "remove it: what is not looked at must not pass for proven", "`%s` is not evaluated by this version", k.text())
+}
+
+// group is several requirements, of which one or all must hold.
+type group struct {
+	any bool
+	of  []requirement
+}
+
+func (g *group) judge(e *evidence) (outcome, string) {
+	stop, result := fails, holds
+	if g.any {
+		stop, result = holds, fails
+	}
+	if len(g.of) == 0 {
+		return undecided, g.String()
+	}
+	var reasons []string
+	for _, r := range g.of {
+		o, why := r.judge(e)
+		if o == stop {
+			result = stop
+		}
+		if o == undecided && result != stop {
+			result = undecided
+		}
+		if result == stop {
+			return result, why
+		}
+		reasons = append(reasons, why)
+	}
+	word := "all of"
+	if g.any {
+		word = "any of"
+	}
+	return result, word + " (" + strings.Join(reasons, "; ") + ")"
+}
+
+// String implements requirement.
+func (g *group) String() string {
+	parts := make([]string, len(g.of))
+	for i, r := range g.of {
+		parts[i] = r.String()
+	}
+	if g.any {
+		return "any of (" + strings.Join(parts, "; ") + ")"
+	}
+	return "all of (" + strings.Join(parts, "; ") + ")"
+}
+
+func (g *group) sidecars() bool { return slices.ContainsFunc(g.of, requirement.sidecars) }
+
+// negation is a requirement that must not hold. Where it cannot be told, neither can its negation.
+type negation struct{ of requirement }
+
+func (n *negation) judge(e *evidence) (outcome, string) {
+	o, why := n.of.judge(e)
+	switch o {
+	case holds:
+		o = fails
+	case fails:
+		o = holds
+	}
+	return o, fmt.Sprintf("not (%s)", why)
+}
+
+// String implements requirement.
+func (n *negation) String() string { return "not (" + n.of.String() + ")" }
+
+func (n *negation) sidecars() bool { return n.of.sidecars() }
