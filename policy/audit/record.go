@@ -1,0 +1,121 @@
+package audit
+
+import (
+	"time"
+
+	"github.com/sallyport-project/sallyport/policy"
+	"github.com/sallyport-project/sallyport/verify"
+)
+
+// Kind is what a record tells of.
+type Kind string
+
+const (
+	KindDecision Kind = "decision" // an artifact was judged
+	KindDelivery Kind = "delivery" // a response with an artifact went out, and how it ended
+	KindRelease  Kind = "release"  // an operator let an artifact through by hand
+	KindReject   Kind = "reject"   // an operator threw a quarantined artifact away
+	KindPolicy   Kind = "policy"   // a policy was loaded, or refused to load
+	KindTunnel   Kind = "tunnel"   // bytes passed uninspected
+	KindCA       Kind = "ca"       // the interception CA was made or rotated
+	KindLearn    Kind = "learn"    // verified metadata advanced what is remembered
+	KindStart    Kind = "start"    // the proxy started
+	KindStop     Kind = "stop"     // the proxy stopped
+)
+
+// Record is one entry of the log. Its JSON is the shape of `verify --json`, of the log and of the console's API;
+// fields are only ever added.
+type Record struct {
+	V        int                `json:"v"`    // 1
+	Kind     Kind               `json:"kind"` //
+	ID       string             `json:"id"`   // set by Append where empty; sorts by time
+	Time     time.Time          `json:"time"` // set by Append where zero; UTC
+	Client   *Client            `json:"client,omitempty"`
+	Request  *Request           `json:"request,omitempty"`
+	Channel  string             `json:"channel,omitempty"` // the scope (policy.Plan.Scope)
+	Artifact *Artifact          `json:"artifact,omitempty"`
+	Findings []Finding          `json:"findings,omitempty"`
+	Evidence []verify.Reference `json:"evidence,omitempty"` // sidecars consulted
+	Decision *Decision          `json:"decision,omitempty"`
+	Delivery *Delivery          `json:"delivery,omitempty"`
+	Tunnel   *Tunnel            `json:"tunnel,omitempty"`
+	Release  *Release           `json:"release,omitempty"` // of release and reject records
+	Decides  string             `json:"decides,omitempty"` // id of the decision that a delivery, release or reject follows
+	Message  string             `json:"message,omitempty"` // for a person
+
+	// Deleted and Altered name personal values that a reader of the log could not put back: "client.addr",
+	// "client.user", "request.url". Their fields are empty. Append ignores both.
+	Deleted []string `json:"deleted,omitempty"` // the value is gone, as it may be
+	Altered []string `json:"altered,omitempty"` // the value does not fit the commitment in the tree: somebody changed it
+}
+
+// Client is who asked. Both fields are personal: see FORMAT.md.
+type Client struct {
+	Addr string `json:"addr,omitempty"`
+	User string `json:"user,omitempty"`
+}
+
+// Request is what was asked for. URL is personal, and has the values of its query redacted.
+type Request struct {
+	Method string `json:"method,omitempty"`
+	URL    string `json:"url,omitempty"`
+}
+
+// Artifact is what was judged.
+type Artifact struct {
+	Name    string        `json:"name"`
+	Format  verify.Format `json:"format"`
+	Role    string        `json:"role,omitempty"`
+	Size    int64         `json:"size"`
+	SHA256  verify.Digest `json:"sha256"`
+	Product string        `json:"product,omitempty"`
+	Version string        `json:"version,omitempty"`
+}
+
+// Finding is a verify.Finding as records show it.
+type Finding struct {
+	Subject  string        `json:"subject"`
+	Method   string        `json:"method"`
+	Status   verify.Status `json:"status"`
+	Code     string        `json:"code"`
+	Signer   string        `json:"signer,omitempty"`
+	SignedAt time.Time     `json:"signed_at,omitzero"`
+	Anchors  []string      `json:"anchors,omitempty"`
+	Detail   string        `json:"detail,omitempty"`
+}
+
+// Decision is a policy.Decision as records show it.
+type Decision struct {
+	Action   policy.Action `json:"action"`
+	Observed bool          `json:"observed"`
+	Rule     string        `json:"rule"`
+	Reasons  []string      `json:"reasons"`
+	Policy   string        `json:"policy"` // "sha256:..."
+}
+
+// Delivery tells how a response with an artifact went out.
+type Delivery struct {
+	Status   int    `json:"status"`          // HTTP status
+	Sent     int64  `json:"sent"`            // bytes of body
+	Complete bool   `json:"complete"`        // the response ended well
+	Mode     string `json:"mode"`            // hold, retry, stream, cached, observed
+	Error    string `json:"error,omitempty"` // why it did not end well
+}
+
+// Tunnel tells of bytes that passed uninspected.
+type Tunnel struct {
+	Host     string `json:"host"`
+	SNI      string `json:"sni,omitempty"`
+	Sent     int64  `json:"sent"`     // bytes from the client
+	Received int64  `json:"received"` // bytes from the origin
+	Result   string `json:"result"`   // how it ended
+}
+
+// Release tells of a decision by hand.
+type Release struct {
+	SHA256 verify.Digest `json:"sha256"`
+	Scope  string        `json:"scope"` // the channel, or "" for no channel
+	Until  time.Time     `json:"until,omitzero"`
+	Reason string        `json:"reason"`
+	By     string        `json:"by"` // who did it
+}
