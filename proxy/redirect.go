@@ -1,0 +1,212 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sallyport-project/sallyport/policy"
+	"github.com/sallyport-project/sallyport/verify"
+)
+
+// How far, how long and how often a redirect carries its channel.
+const (
+	redirectHops   = 5
+	redirectLife   = 10 * time.Minute
+	redirectScopes = 8       // channels carried to one URL
+	redirectsEach  = 8 << 10 // URLs remembered for one client
+	redirectsMax   = 64 << 10
+	redirectSweep  = 10 * time.Second // between two searches for what has expired
+)
+
+// redirects remembers where channels have redirected clients: the channel is carried to that very URL, for that
+// client, and the target's host is inspected for it meanwhile. Nothing is forgotten before its time, since a redirect
+// that is forgotten leads around the gate: where there is no room, the next redirect is refused.
+type redirects struct {
+	now   func() time.Time
+	mu    sync.Mutex
+	by    map[policy.Client]*led
+	count int
+	swept time.Time
+}
+
+// led is where one client was led to.
+type led struct {
+	targets map[verify.Digest][]redirect // by targetKey
+	hosts   map[string]time.Time         // until when they are inspected
+}
+
+// redirect is a scope that was carried to a URL.
+type redirect struct {
+	scope string
+	hops  int
+	until time.Time
+}
+
+func newRedirects(now func() time.Time) *redirects {
+	return &redirects{now: now, by: map[policy.Client]*led{}}
+}
+
+// carriedTo returns the channels that redirects carry to u for c: all that led there, so that a lax channel does not
+// take the place of a strict one.
+func (r *redirects) carriedTo(c policy.Client, u *url.URL) []policy.Carried {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.by[c]
+	if l == nil {
+		return nil
+	}
+	var carried []policy.Carried
+	for _, e := range current(l.targets[targetKey(u)], r.now()) {
+		carried = append(carried, policy.Carried{Scope: e.scope})
+	}
+	return carried
+}
+
+// carry remembers that a channel redirected c from one URL to another. It returns why that cannot be, or "".
+func (r *redirects) carry(c policy.Client, from, to *url.URL, scope string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	l := r.by[c]
+	if l == nil {
+		l = &led{targets: map[verify.Digest][]redirect{}, hosts: map[string]time.Time{}}
+	}
+	entry := redirect{scope: scope, hops: 1, until: now.Add(redirectLife)}
+	for _, e := range current(l.targets[targetKey(from)], now) {
+		entry.hops = max(entry.hops, e.hops+1)
+	}
+	if entry.hops > redirectHops {
+		return "after 5 redirects already"
+	}
+	key := targetKey(to)
+	known, had := l.targets[key]
+	if !had && (len(l.targets) >= redirectsEach || r.count >= redirectsMax) {
+		r.sweep(now)
+		if len(l.targets) >= redirectsEach || r.count >= redirectsMax {
+			return "and there have been more redirects in the last minutes than can be followed"
+		}
+	}
+	var kept []redirect
+	for _, e := range current(known, now) {
+		if e.scope != scope {
+			kept = append(kept, e)
+		}
+	}
+	if len(kept) >= redirectScopes {
+		return "where too many other channels lead already"
+	}
+	if !had {
+		r.count++
+	}
+	l.targets[key] = append(kept, entry)
+	l.hosts[hostOf(to)] = entry.until
+	r.by[c] = l
+	return ""
+}
+
+// leadTo reports whether a channel has redirected c to a host.
+func (r *redirects) leadTo(c policy.Client, host string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.by[c]
+	if l == nil {
+		return false
+	}
+	until, ok := l.hosts[host]
+	return ok && !r.now().After(until)
+}
+
+// sweep forgets what has expired, unless that was done a moment ago.
+func (r *redirects) sweep(now time.Time) {
+	if since := now.Sub(r.swept); since >= 0 && since < redirectSweep {
+		return
+	}
+	r.swept = now
+	for c, l := range r.by {
+		for key, entries := range l.targets {
+			if len(current(entries, now)) == 0 {
+				delete(l.targets, key)
+				r.count--
+			}
+		}
+		for host, until := range l.hosts {
+			if now.After(until) {
+				delete(l.hosts, host)
+			}
+		}
+		if len(l.targets) == 0 {
+			delete(r.by, c)
+		}
+	}
+}
+
+// current returns those of the entries that have not expired.
+func current(entries []redirect, now time.Time) []redirect {
+	var out []redirect
+	for _, e := range entries {
+		if !now.After(e.until) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// targetKey names a URL that a redirect leads to. Clients differ in which characters they write percent-encoded, and
+// in whether they resolve dot segments (RFC 3986 section 6.2.2): all such spellings have the same key.
+func targetKey(u *url.URL) verify.Digest {
+	return sha256.Sum256([]byte(originOf(u) + path.Clean("/"+unescaped(u.EscapedPath())) + "?" + unescaped(u.RawQuery)))
+}
+
+// unescaped decodes what is percent-encoded, one layer deep. What is no encoding stays.
+func unescaped(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if c, err := url.PathUnescape(s[i : i+3]); err == nil {
+				out = append(out, c...)
+				i += 2
+				continue
+			}
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}
+
+// canonicalURL writes a URL so that the same request always gives the same text: host in lower case and without a
+// trailing dot or a default port, no fragment, the path and query as they are sent.
+func canonicalURL(u *url.URL) string {
+	path := u.EscapedPath()
+	if path == "" {
+		path = "/"
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		path += "?" + u.RawQuery
+	}
+	return originOf(u) + path
+}
+
+// originOf returns scheme, host and port of a URL in one form (RFC 6454 section 6.2).
+func originOf(u *url.URL) string {
+	host := hostOf(u)
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	scheme := strings.ToLower(u.Scheme)
+	if port := u.Port(); port != "" && !(scheme == "https" && port == "443") && !(scheme == "http" && port == "80") {
+		host += ":" + port
+	}
+	return scheme + "://" + host
+}
+
+// hostOf returns a URL's host in lower case, without port, brackets or trailing dot.
+func hostOf(u *url.URL) string {
+	return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+}
