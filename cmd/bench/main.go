@@ -1,0 +1,58 @@
+// Command bench measures a built sallyport beside its peers, in one run on one machine: goproxy alone, net/http serving
+// a file, and curl without any proxy. It prints a table of ratios, medians of several rounds taken in turn, so that a
+// machine whose speed drifts slows all of them alike. It judges nothing and is no test.
+//
+// The binary plays every part but curl's: it starts itself again as the origin and as the goproxy peer, so that each
+// part is a process of its own whose processor time and memory the kernel accounts for.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	part := flag.String("part", "", "used by bench itself: origin or goproxy")
+	rounds := flag.Int("rounds", 5, "rounds of each measurement")
+	only := flag.String("only", "", "run only the measurements whose name contains this")
+	binary := flag.String("sallyport", "", "a built sallyport; empty builds one")
+	dir := flag.String("dir", "", "where the samples of the parts lie (used by bench itself)")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	switch *part {
+	case "origin":
+		return serveOrigin(ctx, *dir)
+	case "goproxy":
+		return servePeer(ctx, *dir)
+	case "":
+	default:
+		return fmt.Errorf("there is no part %q", *part)
+	}
+	stage, err := newStage(ctx, *binary, *rounds)
+	if err != nil {
+		return err
+	}
+	defer stage.close()
+	fmt.Printf("%-52s %10s %10s %8s %8s\n", "measurement", "sallyport", "peer", "ratio", "aim")
+	for _, m := range measurements {
+		if !strings.Contains(m.name, *only) {
+			continue
+		}
+		if err := stage.measure(ctx, m); err != nil {
+			return fmt.Errorf("measuring %s: %w", m.name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sallyport-project/sallyport/internal/printable"
+	"github.com/sallyport-project/sallyport/proxy"
+	"github.com/sallyport-project/sallyport/verify"
+	"github.com/sallyport-project/sallyport/verify/formats"
+)
+
+// build puts the proxy together: upstream, gate, server.
+func (r *running) build() (err error) {
+	c := r.config
+	if r.upstream, err = buildUpstream(c, r.listeners.own); err != nil {
+		return err
+	}
+	trust, err := loadTrust(c.Trust)
+	if err != nil {
+		return err
+	}
+	r.gate, err = proxy.NewGate(proxy.GateOptions{
+		Policy: r.policy.current.Load, Upstream: r.upstream, Vault: r.owner.vault, Append: r.owner.append,
+		Examiner: examiner(c, r.logger), Trust: trust, Memory: r.owner.memory, Releases: r.owner.releases,
+		Metrics: r.metrics, Logger: r.logger.Named("gate"),
+		MaxUpdate: int64(c.Limits.Update), Budget: time.Duration(c.Timeouts.Update),
+	})
+	if err != nil {
+		return err
+	}
+	if r.users, err = loadUsers(c.Auth.Htpasswd, r.logger); err != nil {
+		return err
+	}
+	r.server, err = proxy.New(proxy.Options{
+		Gate: r.gate, Rules: r.gate.Rules, Certificate: r.ca.Certificate, DialTunnel: r.upstream.DialTunnel,
+		Append: r.owner.append, CA: r.ca.PEM, Credentials: r.users.credentials(), Limits: buildLimits(c),
+		Metrics: r.metrics, Logger: r.logger.Named("proxy"),
+	})
+	return err
+}
+
+func buildLimits(c config) proxy.Limits {
+	return proxy.Limits{
+		Connections: c.Limits.Connections, PerClient: c.Limits.ClientConnections, HeaderBytes: int(c.Limits.Header),
+		HeaderRead: time.Duration(c.Timeouts.Header), Idle: time.Duration(c.Timeouts.Idle),
+		Handshake: time.Duration(c.Timeouts.Handshake), BodyRead: time.Duration(c.Timeouts.Upload),
+		WriteStall: time.Duration(c.Timeouts.Client), TunnelIdle: time.Duration(c.Timeouts.Tunnel),
+		Dial: time.Duration(c.Timeouts.Connect) + time.Duration(c.Timeouts.Handshake),
+	}
+}
+
+// buildUpstream makes the way to the origins; own are the addresses that must not be dialled.
+func buildUpstream(c config, own func() []net.Addr) (*proxy.Upstream, error) {
+	roots, err := proxy.UpstreamRoots(c.Upstream.Roots)
+	if err != nil {
+		return nil, err
+	}
+	var parent *url.URL
+	if c.Upstream.Proxy != "" {
+		if parent, err = url.Parse(string(c.Upstream.Proxy)); err != nil {
+			return nil, errors.New("upstream.proxy is no URL")
+		}
+	}
+	return proxy.NewUpstream(proxy.UpstreamOptions{
+		Roots: roots, ParentProxy: parent, UseEnvironment: true, ParentResolves: c.Upstream.ProxyResolves,
+		AllowPrivate: c.Upstream.AllowPrivate, Resolve: c.Upstream.Resolve, Own: own, HTTP2: c.Upstream.HTTP2,
+		DialTimeout: time.Duration(c.Timeouts.Connect), TLSTimeout: time.Duration(c.Timeouts.Handshake),
+		HeaderTimeout: time.Duration(c.Timeouts.Response), StallTimeout: time.Duration(c.Timeouts.Body),
+	})
+}
+
+// examiner runs all formats there are. It is the same for the gate and for `verify`.
+func examiner(c config, logger *zap.Logger) *verify.Examiner {
+	return &verify.Examiner{
+		Verifiers: formats.All(),
+		Timeout:   time.Duration(c.Timeouts.Examine),
+		Panicked: func(method string, value any, stack []byte) {
+			logger.Error("a verifier panicked", zap.String("method", method), zap.String("panic", printable.Text(fmt.Sprint(value), 500)), zap.ByteString("stack", stack))
+		},
+	}
+}
+
+// loadTrust reads the roots that replace built-in ones.
+func loadTrust(c trustConfig) (t verify.Trust, err error) {
+	if t.CodeSigning, err = loadRoots(c.CodeSigning); err != nil {
+		return verify.Trust{}, fmt.Errorf("trust.code_signing: %w", err)
+	}
+	if t.Timestamping, err = loadRoots(c.Timestamping); err != nil {
+		return verify.Trust{}, fmt.Errorf("trust.timestamping: %w", err)
+	}
+	h := sha256.New()
+	for _, roots := range [][]*x509.Certificate{t.CodeSigning, t.Timestamping} {
+		for _, cert := range roots {
+			h.Write(cert.Raw)
+		}
+		h.Write([]byte{0})
+	}
+	t.Epoch = fmt.Sprintf("%x", h.Sum(nil))
+	return t, nil
+}
+
+// loadRoots reads the certificates of a PEM file, at least one; none for no file.
+func loadRoots(path string) ([]*x509.Certificate, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := readSmall(path, 16<<20)
+	if err != nil {
+		return nil, err
+	}
+	var roots []*x509.Certificate
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("%s holds a %q; only certificates belong there", path, printable.Text(block.Type, 50))
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: certificate %d: %w", path, len(roots)+1, err)
+		}
+		roots = append(roots, cert)
+	}
+	if len(roots) == 0 {
+		return nil, fmt.Errorf("%s has no certificate (PEM is expected)", path)
+	}
+	return roots, nil
+}

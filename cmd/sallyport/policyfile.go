@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"go.uber.org/zap"
+
+	"github.com/sallyport-project/sallyport/configs"
+	"github.com/sallyport-project/sallyport/internal/printable"
+	"github.com/sallyport-project/sallyport/policy"
+	"github.com/sallyport-project/sallyport/policy/audit"
+	"github.com/sallyport-project/sallyport/proxy"
+	"github.com/sallyport-project/sallyport/proxy/console"
+)
+
+// loadPolicy reads the policy file at path; "" means the built-in policy.
+func loadPolicy(path string) (*policy.Policy, error) {
+	p, _, err := readPolicy(path)
+	return p, err
+}
+
+// readPolicy is loadPolicy, and returns the names of all files that were read or looked for, also after an error; none
+// for the built-in policy.
+func readPolicy(path string) (*policy.Policy, []string, error) {
+	if path == "" {
+		data, err := configs.Policy()
+		if err != nil {
+			return nil, nil, err
+		}
+		p, err := policy.Parse("built-in "+configs.PolicyName, configs.Files(), data)
+		return p, nil, err
+	}
+	data, err := readSmall(path, maxPolicy)
+	if err != nil {
+		return nil, []string{path}, fmt.Errorf("reading policy: %w", err)
+	}
+	named := &namedFiles{folder: filepath.Dir(path)}
+	p, err := policy.Parse(path, named, data)
+	return p, append(named.opened, filepath.Clean(path)), advisePolicy(err)
+}
+
+// maxPolicy is the largest policy file that is read, in bytes.
+const maxPolicy = 16 << 20
+
+// namedFiles opens the files that a policy names, relative to its folder, and remembers which they were.
+type namedFiles struct {
+	folder string
+	opened []string
+}
+
+// Open implements fs.FS, for names beyond those that fs.ValidPath accepts.
+func (n *namedFiles) Open(name string) (fs.File, error) {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(n.folder, name)
+	}
+	n.opened = append(n.opened, filepath.Clean(name))
+	return os.Open(name)
+}
+
+// advisePolicy adds what to do about a policy that cannot be loaded.
+func advisePolicy(err error) error {
+	var all policy.Errors
+	if errors.As(err, &all) {
+		return advise(err, "`sallyport policy schema` prints what a policy file may hold")
+	}
+	return err
+}
+
+// policyName is what people call the policy at path.
+func policyName(path string) string {
+	if path == "" {
+		return "the built-in policy"
+	}
+	return path
+}
+
+// policyFile is the policy in force and where it comes from. Current may be called by many goroutines; reload by one
+// at a time.
+type policyFile struct {
+	path    string // "" for the built-in policy
+	append  func(audit.Record) (audit.Receipt, error)
+	metrics *proxy.Metrics
+	log     *zap.Logger
+
+	current atomic.Pointer[policy.Policy]
+
+	mu      sync.Mutex // guards what follows
+	problem string     // why the file as it is now is not in force; "" if it is
+	files   []string   // what was read or looked for when it was loaded last
+	watcher *fsnotify.Watcher
+}
+
+// start puts the first policy in force, which was made of files.
+func (f *policyFile) start(p *policy.Policy, files []string) error {
+	f.files = files
+	f.metrics.PolicyLoaded(nil)
+	return f.enforce(p, "loaded")
+}
+
+// enforce records a policy and puts it in force. A policy whose record cannot be stored does not come into force.
+func (f *policyFile) enforce(p *policy.Policy, what string) error {
+	_, err := f.append(audit.Record{Kind: audit.KindPolicy, Message: fmt.Sprintf("%s %s, sha256:%s", what, policyName(f.path), p.Digest())})
+	if err != nil {
+		return fmt.Errorf("recording the policy: %w", err)
+	}
+	f.current.Store(p)
+	f.log.Info("policy "+what, zap.String("policy", policyName(f.path)), zap.Stringer("sha256", p.Digest()), zap.Strings("channels", p.Channels()))
+	for _, w := range p.Warnings(time.Now()) {
+		f.log.Warn("policy", zap.String("warning", w))
+	}
+	return nil
+}
+
+// reload reads the file again because something may have changed it. If that fails, the policy in force stays in
+// force, and everybody is told, once for each thing that is wrong.
+func (f *policyFile) reload() { f.read(false) }
+
+// asked is reload for somebody who waits for an answer: they are told again what they may have been told before.
+func (f *policyFile) asked() { f.read(true) }
+
+func (f *policyFile) read(asked bool) {
+	if f.path == "" {
+		return // it is part of the program
+	}
+	p, files, err := readPolicy(f.path)
+	f.mu.Lock()
+	f.files = files
+	f.mu.Unlock()
+	f.watchFolders()
+	if err == nil && p.Digest() == f.current.Load().Digest() {
+		if f.setProblem("") || asked {
+			f.log.Info("policy file is the one in force", zap.String("policy", f.path), zap.Stringer("sha256", p.Digest()))
+		}
+		return
+	}
+	if err == nil {
+		err = f.enforce(p, "reloaded")
+	}
+	if err == nil {
+		f.metrics.PolicyLoaded(nil)
+		f.setProblem("")
+		return
+	}
+	text := printable.Text(strings.ReplaceAll(err.Error(), "\n", "; "), 2000)
+	news := f.setProblem(text)
+	if !news && !asked {
+		return // this line may be what changes in the folder that is watched
+	}
+	f.metrics.PolicyLoaded(err)
+	f.log.Error("policy NOT reloaded: the one before stays in force", zap.String("policy", f.path),
+		zap.Stringer("in_force", f.current.Load().Digest()), zap.String("error", text))
+	if !news {
+		return // recorded already
+	}
+	if _, err := f.append(audit.Record{Kind: audit.KindPolicy, Message: "refused " + f.path + ": " + text}); err != nil {
+		f.log.Error("recording the refused policy", zap.Error(err))
+	}
+}
+
+// setProblem reports whether text is news.
+func (f *policyFile) setProblem(text string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	news := f.problem != text
+	f.problem = text
+	return news
+}
+
+// health is the policy's part in /readyz.
+func (f *policyFile) health(context.Context) (console.Health, string) {
+	f.mu.Lock()
+	problem := f.problem
+	f.mu.Unlock()
+	p := f.current.Load()
+	switch {
+	case p == nil:
+		return console.Failing, "no policy is in force"
+	case problem != "":
+		return console.Warning, fmt.Sprintf("the file is broken, sha256:%s stays in force: %s", p.Digest(), problem)
+	}
+	return console.Good, fmt.Sprintf("%s, sha256:%s", policyName(f.path), p.Digest())
+}
