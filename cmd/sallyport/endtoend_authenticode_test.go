@@ -90,7 +90,7 @@ func TestRealProgramsThroughTheProxy(t *testing.T) {
 				t.Log("osslsigncode is not installed: its opinion is left out")
 				return
 			}
-			roots, err := filepath.Abs("../../verify/authenticode/roots")
+			roots, err := filepath.Abs("../../verify/internal/authenticode/roots")
 			if err != nil {
 				t.Fatal(err)
 			}

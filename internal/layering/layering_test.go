@@ -25,7 +25,7 @@ var layers = []struct {
 }{
 	{"internal", nil},
 	{"verify", nil},
-	{"verify/internal", []string{"verify/internal/+"}},
+	{"verify/internal", []string{"verify", "verify/internal/+"}},
 	{"verify/verifytest", []string{"verify"}},
 	{"verify/unpack", []string{"verify", "verify/internal/+"}},
 	{"verify/*", []string{"verify", "verify/internal/+", "internal/printable"}},

@@ -15,19 +15,17 @@ import (
 	"fmt"
 
 	"github.com/sallyport-project/sallyport/verify"
-	"github.com/sallyport-project/sallyport/verify/internal/cms"
+	"github.com/sallyport-project/sallyport/verify/internal/authenticode"
 	"github.com/sallyport-project/sallyport/verify/internal/pe"
 )
 
 const method = "authenticode"
 
-// Verifier implements verify.Verifier and verify.Tapper. The zero Verifier trusts nobody; use New.
-type Verifier struct {
-	trust trust
-}
+// Verifier implements verify.Verifier and verify.Tapper.
+type Verifier struct{}
 
-// New returns a Verifier with the embedded roots, which apply where verify.Trust names none.
-func New() *Verifier { return &Verifier{trust: embedded()} }
+// New returns a Verifier. The embedded roots apply where verify.Trust names none.
+func New() *Verifier { return &Verifier{} }
 
 // Method returns "authenticode".
 func (*Verifier) Method() string { return method }
@@ -46,13 +44,13 @@ func (*Verifier) Match(a *verify.Artifact) bool {
 
 // Verify implements verify.Verifier. The first findings are about the signatures, in the order in which they are
 // found; those about anything else in the certificate table follow.
-func (v *Verifier) Verify(ctx context.Context, a *verify.Artifact, env verify.Env) ([]verify.Finding, error) {
+func (*Verifier) Verify(ctx context.Context, a *verify.Artifact, env verify.Env) ([]verify.Finding, error) {
 	layout, err := pe.Parse(a.Content, a.Size)
 	switch {
 	case errors.Is(err, pe.ErrNotPE):
 		return one(verify.Absent, "unsigned", "This is a DOS program, not a Windows image: it cannot carry a signature."), nil
 	case errors.Is(err, pe.ErrMalformed):
-		return one(verify.Invalid, "malformed", sentence("Windows headers", err)), nil
+		return one(verify.Invalid, "malformed", authenticode.Unreadable("Windows headers", err)), nil
 	case err != nil:
 		return nil, fmt.Errorf("reading the headers: %w", err)
 	case !layout.Signed():
@@ -60,19 +58,24 @@ func (v *Verifier) Verify(ctx context.Context, a *verify.Artifact, env verify.En
 	}
 	entries, rest, err := pe.ReadTable(a.Content, layout)
 	if errors.Is(err, pe.ErrMalformed) {
-		return one(verify.Invalid, "malformed", sentence("certificate table", err)), nil
+		return one(verify.Invalid, "malformed", authenticode.Unreadable("certificate table", err)), nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificate table: %w", err)
 	}
-	x := &examination{trust: v.trust.with(env.Trust), at: env.At, checks: cms.NewChecks(maxChecks)}
+	x := examination{authenticode.New(method, "program", env)}
 	x.table(layout, entries, rest)
-	sums, err := digests(ctx, a, layout, x.hashes())
+	sums, err := digests(ctx, a, layout, x.Hashes())
 	if err != nil {
 		return nil, fmt.Errorf("hashing the image: %w", err)
 	}
-	x.judge(sums)
-	return x.findings(), nil
+	x.Judge(sums)
+	return x.Findings(), nil
+}
+
+// one returns a single finding without a signer.
+func one(status verify.Status, code, detail string) []verify.Finding {
+	return []verify.Finding{{Method: method, Status: status, Code: method + "/" + code, Detail: detail}}
 }
 
 // digests returns the image's digests, computing only those that the Tap has not.

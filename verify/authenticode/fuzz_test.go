@@ -6,6 +6,7 @@ import (
 
 	"github.com/sallyport-project/sallyport/verify"
 	at "github.com/sallyport-project/sallyport/verify/authenticode/authenticodetest"
+	"github.com/sallyport-project/sallyport/verify/internal/authenticode"
 )
 
 // FuzzVerify looks for files on which Verify panics, fails, keeps silent or says too much; and for files that are
@@ -34,7 +35,7 @@ func FuzzVerify(f *testing.F) {
 			return
 		}
 		found, err := v.Verify(t.Context(), a, w.env)
-		if err != nil || len(found) == 0 || len(found) > maxFindings {
+		if err != nil || len(found) == 0 || len(found) > authenticode.MaxFindings {
 			t.Fatalf("%d findings, error %v", len(found), err)
 		}
 		for _, finding := range found {

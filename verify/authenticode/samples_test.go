@@ -135,7 +135,7 @@ var verified = regexp.MustCompile(`(?m)^Signature verification: (\w+)`)
 // osslsigncode reports whether the tool accepts every signature of a program, with the embedded roots.
 func osslsigncode(t *testing.T, tool, path string) bool {
 	out, err := exec.CommandContext(t.Context(), tool, "verify", "-ignore-cdp", "-ignore-crl",
-		"-CAfile", "roots/codesigning.pem", "-TSA-CAfile", "roots/timestamping.pem", "-in", path).CombinedOutput()
+		"-CAfile", "../internal/authenticode/roots/codesigning.pem", "-TSA-CAfile", "../internal/authenticode/roots/timestamping.pem", "-in", path).CombinedOutput()
 	if err == nil {
 		return true
 	}

@@ -17,7 +17,7 @@ type timestamp struct {
 }
 
 // timestamps checks every timestamp of a signature. One that is wrong is a finding: somebody put it there.
-func (x *examination) timestamps(s *signature) []timestamp {
+func (x *Examination) timestamps(s *signature) []timestamp {
 	var out []timestamp
 	for _, a := range s.signer.Unsigned {
 		if a.OID != cms.OIDTimestampToken && a.OID != cms.OIDCountersignature {
@@ -25,7 +25,7 @@ func (x *examination) timestamps(s *signature) []timestamp {
 		}
 		for _, value := range a.Values {
 			if x.stamps++; x.stamps > maxTimestamps {
-				x.remark(verify.Invalid, "malformed", "The file has more than %d timestamps.", maxTimestamps)
+				x.Remark(verify.Invalid, "malformed", "The file has more than %d timestamps.", maxTimestamps)
 				return out
 			}
 			var ts *cms.Timestamp
@@ -36,7 +36,7 @@ func (x *examination) timestamps(s *signature) []timestamp {
 				ts, err = cms.ParseCountersignature(value, s.signer.Signature, s.data.Certificates)
 			}
 			if err != nil {
-				x.remark(verify.Invalid, "bad-timestamp", "A timestamp of the %s is wrong: %s.", s.label, err)
+				x.Remark(verify.Invalid, "bad-timestamp", "A timestamp of the %s is wrong: %s.", s.label, err)
 				continue
 			}
 			checked := x.trustTimestamp(ts)
@@ -44,7 +44,7 @@ func (x *examination) timestamps(s *signature) []timestamp {
 				x.unprovenBytes(value, len(value), "timestamp of the "+s.label)
 			}
 			if checked.path == nil && len(value) > maxUntrusted {
-				x.remark(verify.Invalid, "hidden-data", "A timestamp of the %s by an authority that nobody trusts has %d bytes, more than a timestamp needs.", s.label, len(value))
+				x.Remark(verify.Invalid, "hidden-data", "A timestamp of the %s by an authority that nobody trusts has %d bytes, more than a timestamp needs.", s.label, len(value))
 			}
 			out = append(out, checked)
 		}
@@ -54,7 +54,7 @@ func (x *examination) timestamps(s *signature) []timestamp {
 
 // trustTimestamp looks for a path from the authority to a timestamping root, as of the time it states: an authority's
 // statement outlives its certificate.
-func (x *examination) trustTimestamp(ts *cms.Timestamp) timestamp {
+func (x *Examination) trustTimestamp(ts *cms.Timestamp) timestamp {
 	out := timestamp{Timestamp: ts}
 	path, err := cms.NewPool(ts.Pool, x.trust.timestamping, x.checks).Path(ts.Authority, cms.OIDTimeStamping, ts.Time)
 	if err != nil {

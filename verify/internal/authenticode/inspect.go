@@ -15,7 +15,7 @@ type belonging struct {
 }
 
 // inspect accounts for what a signature carries unsigned: attributes, certificates, revocation lists.
-func (x *examination) inspect(s *signature, j judged) {
+func (x *Examination) inspect(s *signature, j judged) {
 	x.attributes(s.signer, s.label, cms.OIDTimestampToken, cms.OIDCountersignature, cms.OIDNestedSignature)
 	b := belonging{used: map[*cms.Certificate]bool{}, proven: map[*cms.Certificate]bool{}}
 	if j.leaf != nil {
@@ -35,13 +35,13 @@ func (x *examination) inspect(s *signature, j judged) {
 }
 
 // attributes reports unsigned attributes of other kinds than those that were parsed to the last byte of each value.
-func (x *examination) attributes(signer *cms.SignerInfo, where string, parsed ...cms.OID) {
+func (x *Examination) attributes(signer *cms.SignerInfo, where string, parsed ...cms.OID) {
 	for _, a := range signer.Unsigned {
 		if len(a.Values) > 0 && slices.Contains(parsed, a.OID) {
 			continue
 		}
-		x.remark(verify.Invalid, "unauthenticated-data", "The %s has %d bytes in an unsigned attribute that has no place there, of kind %s; no signature covers them; they are %s.",
-			where, a.Size, a.OID, texture(joined(a.Values)))
+		x.Remark(verify.Invalid, "unauthenticated-data", "The %s has %d bytes in an unsigned attribute that has no place there, of kind %s; no signature covers them; they are %s.",
+			where, a.Size, a.OID, Texture(joined(a.Values)))
 	}
 }
 
@@ -69,7 +69,7 @@ func (b belonging) add(leaf *cms.Certificate, path cms.Path, pool *cms.Pool) {
 
 // bag reports what is in the certificate and revocation sets without belonging to a signer. authority is the signer of
 // a timestamp, nil elsewhere.
-func (x *examination) bag(d *cms.SignedData, authority *cms.Certificate, b belonging, where string) {
+func (x *Examination) bag(d *cms.SignedData, authority *cms.Certificate, b belonging, where string) {
 	pool := cms.NewPool(d.Certificates, x.trust.signing, x.checks)
 	var names []string
 	size := 0
@@ -83,7 +83,7 @@ func (x *examination) bag(d *cms.SignedData, authority *cms.Certificate, b belon
 			continue
 		}
 		if _, err := c.PublicKey(); errors.Is(err, cms.ErrExplicitCurve) {
-			x.remark(verify.Invalid, "explicit-curve", "The certificate of %q in the %s brings its own elliptic curve, with which any key can be counterfeited (CVE-2020-0601).",
+			x.Remark(verify.Invalid, "explicit-curve", "The certificate of %q in the %s brings its own elliptic curve, with which any key can be counterfeited (CVE-2020-0601).",
 				nameOf(c.Subject), where)
 			continue
 		}
@@ -92,7 +92,7 @@ func (x *examination) bag(d *cms.SignedData, authority *cms.Certificate, b belon
 			continue
 		}
 		if pool.Forged(c) {
-			x.remark(verify.Invalid, "hidden-data", "A certificate of %d bytes in the %s belongs to no chain, and its issuer %q, who is known, did not sign it.",
+			x.Remark(verify.Invalid, "hidden-data", "A certificate of %d bytes in the %s belongs to no chain, and its issuer %q, who is known, did not sign it.",
 				len(c.Raw), where, nameOf(c.Issuer))
 			continue
 		}
@@ -104,29 +104,29 @@ func (x *examination) bag(d *cms.SignedData, authority *cms.Certificate, b belon
 	}
 	switch {
 	case size > maxSuperfluous:
-		x.remark(verify.Invalid, "hidden-data", "%d certificates with %d bytes in the %s belong to no chain.", len(names), size, where)
+		x.Remark(verify.Invalid, "hidden-data", "%d certificates with %d bytes in the %s belong to no chain.", len(names), size, where)
 	case len(names) > 0:
-		x.remark(verify.Valid, "superfluous-certificate", "%d certificates with %d bytes in the %s belong to no chain; the first is of %s.", len(names), size, where, names[0])
+		x.Remark(verify.Valid, "superfluous-certificate", "%d certificates with %d bytes in the %s belong to no chain; the first is of %s.", len(names), size, where, names[0])
 	}
 	for i, a := range d.Attributes {
 		if i > 0 || authority == nil || !a.ClockStatement(authority) {
-			x.remark(verify.Invalid, "hidden-data", "An attribute certificate of %d bytes in the %s is none that belongs there; it is %s.", len(a.Raw), where, texture(a.Raw))
+			x.Remark(verify.Invalid, "hidden-data", "An attribute certificate of %d bytes in the %s is none that belongs there; it is %s.", len(a.Raw), where, Texture(a.Raw))
 		}
 	}
 	for _, raw := range d.Unparsable {
-		x.remark(verify.Invalid, "hidden-data", "%d bytes among the certificates of the %s are no certificate that can be read; they are %s.",
-			len(raw), where, texture(raw))
+		x.Remark(verify.Invalid, "hidden-data", "%d bytes among the certificates of the %s are no certificate that can be read; they are %s.",
+			len(raw), where, Texture(raw))
 	}
 	for _, raw := range d.CRLs {
-		x.remark(verify.Invalid, "hidden-data", "%d bytes stand as a revocation list in the %s, where Windows looks for none; they are %s.", len(raw), where, texture(raw))
+		x.Remark(verify.Invalid, "hidden-data", "%d bytes stand as a revocation list in the %s, where Windows looks for none; they are %s.", len(raw), where, Texture(raw))
 	}
 }
 
 // ordinary reports whether a certificate has the shape of an everyday one; if not, that is a finding.
-func (x *examination) ordinary(c *cms.Certificate, where string) bool {
+func (x *Examination) ordinary(c *cms.Certificate, where string) bool {
 	why := stuffed(c)
 	if why != "" {
-		x.remark(verify.Invalid, "hidden-data", "A certificate of %d bytes in the %s, for which no trusted issuer stands, hides something: %s.", len(c.Raw), where, why)
+		x.Remark(verify.Invalid, "hidden-data", "A certificate of %d bytes in the %s, for which no trusted issuer stands, hides something: %s.", len(c.Raw), where, why)
 	}
 	return why == ""
 }
@@ -177,7 +177,7 @@ func stuffed(c *cms.Certificate) string {
 			limit = maxExtension
 		}
 		if len(e.Value) > limit {
-			return fmt.Sprintf("its extension %s has %d bytes, which are %s", e.OID, len(e.Value), texture(e.Value))
+			return fmt.Sprintf("its extension %s has %d bytes, which are %s", e.OID, len(e.Value), Texture(e.Value))
 		}
 	}
 	return ""

@@ -1,3 +1,7 @@
+// Package authenticode is what all kinds of files with Microsoft's signatures have in common ("Windows Authenticode
+// Portable Executable Signature Format", March 2008; RFC 2315 and 5652; RFC 3161): one or more CMS SignedData, nested
+// ones included, that are each of a digest of the file, by a signer who leads to a code-signing root at a time that a
+// timestamp proves, and in which every byte is accounted for.
 package authenticode
 
 import (
@@ -28,8 +32,11 @@ var sha1End = time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)
 // clockSkew is how far a timestamp may lie after the time of judgement.
 const clockSkew = 24 * time.Hour
 
-// examination is one run of Verify over one file.
-type examination struct {
+// Examination judges the signatures of one file. Its user collects them, computes the digests that they are of, and has
+// them judged; what lies beside them in the file it reports itself, by Remark.
+type Examination struct {
+	method     string
+	noun       string
 	trust      trust
 	at         time.Time
 	checks     *cms.Checks
@@ -40,40 +47,70 @@ type examination struct {
 	verdicts, remarks []verify.Finding
 }
 
-// signature is one SignedData in the file. What is signed is given by its kind and digest alone, so that everything
-// below serves other containers than PE as well.
-type signature struct {
-	label    string // where it is, for people
-	raw      []byte
-	data     *cms.SignedData
-	signer   *cms.SignerInfo
-	indirect *cms.IndirectData
+// New returns an Examination whose findings have the given method. noun is what the file is called in sentences, such
+// as "program". Where env.Trust names no roots the embedded ones apply.
+func New(method, noun string, env verify.Env) *Examination {
+	return &Examination{method: method, noun: noun, trust: embedded().with(env.Trust), at: env.At, checks: cms.NewChecks(maxChecks)}
 }
 
-// collect parses a signature and those nested in it. What cannot be parsed leaves a finding.
-func (x *examination) collect(der []byte, label string, depth int) {
+// Signed is what a SignedData says it is of.
+type Signed struct {
+	Hash crypto.Hash // 0 if the algorithm is unknown, or if Inside
+	Name string      // of the algorithm, for people
+	Sum  []byte
+	// Inside says that the signature is of its own content, so that there is no digest of anything else to compare.
+	Inside bool
+}
+
+// Binding reads what a SignedData is of. An error means that it is none for this kind of file.
+type Binding func(*cms.SignedData) (Signed, error)
+
+// Indirect is the Binding of SpcIndirectDataContent with one of the kinds given.
+func Indirect(kinds ...cms.OID) Binding {
+	return func(d *cms.SignedData) (Signed, error) {
+		data, err := cms.ParseIndirectData(d)
+		if err != nil {
+			return Signed{}, err
+		}
+		if !slices.Contains(kinds, data.Kind) {
+			return Signed{}, fmt.Errorf("it is a signature of something else than this kind of file (%s)", data.Kind)
+		}
+		return Signed{Hash: data.Digest.Hash(), Name: data.Digest.OID.String(), Sum: data.Sum}, nil
+	}
+}
+
+// signature is one SignedData in the file.
+type signature struct {
+	label  string // where it is, for people
+	raw    []byte
+	data   *cms.SignedData
+	signer *cms.SignerInfo
+	of     Signed
+}
+
+// Collect parses a signature, a whole DER ContentInfo, and those nested in it. What cannot be parsed leaves a finding.
+// label says where it is, as in "signature in entry 2".
+func (x *Examination) Collect(der []byte, label string, bind Binding) { x.collect(der, label, bind, 1) }
+
+func (x *Examination) collect(der []byte, label string, bind Binding, depth int) {
 	if len(x.signatures) == maxSignatures || depth > maxNesting {
-		x.remark(verify.Invalid, "malformed", "The file has more than %d signatures, or nests them more than %d deep.", maxSignatures, maxNesting)
+		x.Remark(verify.Invalid, "malformed", "The file has more than %d signatures, or nests them more than %d deep.", maxSignatures, maxNesting)
 		return
 	}
 	s := &signature{label: label}
 	var err error
 	if s.data, err = cms.ParseContentInfo(der); err == nil {
-		s.indirect, err = cms.ParseIndirectData(s.data)
+		s.of, err = bind(s.data)
 	}
-	switch {
-	case err != nil:
-	case len(s.data.Signers) != 1:
+	if err == nil && len(s.data.Signers) != 1 {
 		err = fmt.Errorf("it has %d signers, not one", len(s.data.Signers))
-	case s.indirect.Kind != cms.OIDPEImageData:
-		err = fmt.Errorf("it is a signature of something else than a program (%s)", s.indirect.Kind)
 	}
 	if err != nil {
-		x.verdict(verify.Finding{Status: verify.Invalid, Code: "malformed", Detail: sentence(label, err)})
+		x.Verdict(verify.Finding{Status: verify.Invalid, Code: "malformed", Detail: Unreadable(label, err)})
 		return
 	}
 	if x.repeats(der) {
-		x.remark(verify.Invalid, "duplicate-signature", "The %s is the same as one before it; what is there twice serves to change a file without breaking its signature.", label)
+		x.Remark(verify.Invalid, "duplicate-signature", "The %s is the same as one before it; what is there twice serves to change a file without breaking its signature.", label)
 		return
 	}
 	s.raw, s.signer = der, s.data.Signers[0]
@@ -85,13 +122,13 @@ func (x *examination) collect(der []byte, label string, depth int) {
 		}
 		for _, value := range a.Values {
 			n++
-			x.collect(value, fmt.Sprintf("nested signature %d in the %s", n, label), depth+1)
+			x.collect(value, fmt.Sprintf("nested signature %d in the %s", n, label), bind, depth+1)
 		}
 	}
 }
 
 // repeats reports whether a signature is there already.
-func (x *examination) repeats(der []byte) bool {
+func (x *Examination) repeats(der []byte) bool {
 	for _, s := range x.signatures {
 		if bytes.Equal(s.raw, der) {
 			return true
@@ -100,12 +137,15 @@ func (x *examination) repeats(der []byte) bool {
 	return false
 }
 
-// hashes returns the hash functions that the signatures need of the image.
-func (x *examination) hashes() []crypto.Hash {
+// Count returns how many signatures were collected, nested ones included.
+func (x *Examination) Count() int { return len(x.signatures) }
+
+// Hashes returns the hash functions of the digests that Judge needs.
+func (x *Examination) Hashes() []crypto.Hash {
 	var out []crypto.Hash
 	seen := map[crypto.Hash]bool{0: true}
 	for _, s := range x.signatures {
-		if h := s.indirect.Digest.Hash(); !seen[h] {
+		if h := s.of.Hash; !seen[h] {
 			seen[h] = true
 			out = append(out, h)
 		}
@@ -113,17 +153,17 @@ func (x *examination) hashes() []crypto.Hash {
 	return out
 }
 
-// judge adds a verdict for every signature, given the image's digests.
-func (x *examination) judge(sums map[crypto.Hash][]byte) {
+// Judge adds a verdict for every signature, given the digests of what is signed.
+func (x *Examination) Judge(sums map[crypto.Hash][]byte) {
 	var untrusted []*signature
 	for _, s := range x.signatures {
 		f, judged := x.judgeOne(s, sums)
-		x.verdict(f)
+		x.Verdict(f)
 		if f.Status == verify.Untrusted {
 			untrusted = append(untrusted, s)
 		}
 		if judged.weak && f.Status == verify.Valid {
-			x.remark(verify.Valid, "weak-digest", "The %s relies on SHA-1; it stands because a trusted timestamp of %s is older than %s.",
+			x.Remark(verify.Valid, "weak-digest", "The %s relies on SHA-1; it stands because a trusted timestamp of %s is older than %s.",
 				s.label, day(f.SignedAt), sha1End.Format(time.DateOnly))
 		}
 		x.inspect(s, judged)
@@ -132,13 +172,13 @@ func (x *examination) judge(sums map[crypto.Hash][]byte) {
 		x.bulk(untrusted)
 	}
 	if x.checks.Exhausted() {
-		x.remark(verify.Invalid, "malformed", "The file has so many certificates of the same names that more than %d signatures would have to be checked.", maxChecks)
+		x.Remark(verify.Invalid, "malformed", "The file has so many certificates of the same names that more than %d signatures would have to be checked.", maxChecks)
 	}
 }
 
 // bulk reports what would be large enough to carry something beside a trusted signature: an untrusted one, or all
 // together for which nobody trusted stands.
-func (x *examination) bulk(untrusted []*signature) {
+func (x *Examination) bulk(untrusted []*signature) {
 	for _, s := range untrusted {
 		size := len(s.raw)
 		for _, a := range s.signer.Unsigned {
@@ -146,12 +186,12 @@ func (x *examination) bulk(untrusted []*signature) {
 		}
 		x.unprovenBytes(s.raw, size, s.label)
 		if size > maxUntrusted {
-			x.remark(verify.Invalid, "hidden-data", "The %s, by somebody whom nobody trusts, has %d bytes beside a trusted signature, more than it needs.", s.label, size)
+			x.Remark(verify.Invalid, "hidden-data", "The %s, by somebody whom nobody trusts, has %d bytes beside a trusted signature, more than it needs.", s.label, size)
 		}
 	}
-	said := slices.ContainsFunc(x.remarks, func(f verify.Finding) bool { return f.Code == method+"/hidden-data" })
+	said := slices.ContainsFunc(x.remarks, func(f verify.Finding) bool { return f.Code == x.method+"/hidden-data" })
 	if x.unproven > maxUnproven && !said {
-		x.remark(verify.Invalid, "hidden-data", "Beside a trusted signature the file has %d bytes in signatures, timestamps and certificates for which nobody trusted stands, more than %d.",
+		x.Remark(verify.Invalid, "hidden-data", "Beside a trusted signature the file has %d bytes in signatures, timestamps and certificates for which nobody trusted stands, more than %d.",
 			x.unproven, maxUnproven)
 	}
 }
@@ -167,7 +207,7 @@ type judged struct {
 
 // judgeOne follows one signature: from the file's bytes to the signed digest, from there to the signer's key, from
 // the key to a trusted root, as of the time of signing.
-func (x *examination) judgeOne(s *signature, sums map[crypto.Hash][]byte) (verify.Finding, judged) {
+func (x *Examination) judgeOne(s *signature, sums map[crypto.Hash][]byte) (verify.Finding, judged) {
 	var j judged
 	invalid := func(code, format string, args ...any) (verify.Finding, judged) {
 		return verify.Finding{Status: verify.Invalid, Code: code, Detail: fmt.Sprintf(format, args...)}, j
@@ -175,14 +215,16 @@ func (x *examination) judgeOne(s *signature, sums map[crypto.Hash][]byte) (verif
 	if j.leaf = cms.FindSigner(s.signer, s.data.Certificates); j.leaf != nil {
 		j.times = x.timestamps(s)
 	}
-	h := s.indirect.Digest.Hash()
+	h := s.of.Hash
 	sum, ok := sums[h]
 	switch {
+	case s.of.Inside:
+		h = s.signer.Hash()
 	case h == 0 || !ok:
-		return invalid("malformed", "The %s uses a digest algorithm that is unknown (%s).", s.label, s.indirect.Digest.OID)
-	case !hmac.Equal(sum, s.indirect.Sum):
+		return invalid("malformed", "The %s uses a digest algorithm that is unknown (%s).", s.label, s.of.Name)
+	case !hmac.Equal(sum, s.of.Sum):
 		return invalid("digest-mismatch", "The file is not what was signed: its %s digest is %x, the %s is of %x.",
-			cms.HashName(h), sum, s.label, s.indirect.Sum)
+			cms.HashName(h), sum, s.label, s.of.Sum)
 	}
 	if j.leaf == nil {
 		return invalid("bad-signature", "The %s does not contain its signer's certificate.", s.label)
@@ -200,7 +242,7 @@ func (x *examination) judgeOne(s *signature, sums map[crypto.Hash][]byte) (verif
 }
 
 // judgeTrust looks for a path to a trusted root and says whether it holds at the time of signing.
-func (x *examination) judgeTrust(s *signature, j *judged, h crypto.Hash) verify.Finding {
+func (x *Examination) judgeTrust(s *signature, j *judged, h crypto.Hash) verify.Finding {
 	signedAt, authority := trustedTime(j.times)
 	at := signedAt
 	if signedAt.IsZero() || j.leaf.Allows(cms.OIDLifetimeSigning) {
@@ -223,7 +265,7 @@ func (x *examination) judgeTrust(s *signature, j *judged, h crypto.Hash) verify.
 			s.label, sha1End.Format(time.DateOnly)), path)
 	}
 	f := verify.Finding{Status: verify.Valid, Code: "valid", Signer: identity(j.leaf, path), SignedAt: signedAt}
-	f.Detail = fmt.Sprintf("The %s covers the whole program with %s and leads to the root %q; ", s.label, cms.HashName(h), nameOf(path.Root().Subject))
+	f.Detail = fmt.Sprintf("The %s covers the whole %s with %s and leads to the root %q; ", s.label, x.noun, cms.HashName(h), nameOf(path.Root().Subject))
 	switch {
 	case signedAt.IsZero():
 		f.NotAfter = expiry(path)
@@ -250,8 +292,8 @@ func reasonCode(r cms.PathReason) string {
 	return "untrusted-root"
 }
 
-func (x *examination) whyUntrusted(s *signature, j *judged, err *cms.PathError, signedAt time.Time) string {
-	detail := fmt.Sprintf("The %s by %q fits the program, but %s", s.label, j.leaf.Subject.Best(), err.Detail)
+func (x *Examination) whyUntrusted(s *signature, j *judged, err *cms.PathError, signedAt time.Time) string {
+	detail := fmt.Sprintf("The %s by %q fits the %s, but %s", s.label, j.leaf.Subject.Best(), x.noun, err.Detail)
 	if err.Reason == cms.OutOfTime && signedAt.IsZero() {
 		return detail + "; " + noTime(j.times) + "."
 	}

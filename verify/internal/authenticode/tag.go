@@ -42,7 +42,7 @@ func omahaTag(b []byte) (tag, bool) {
 	}
 	n := int(binary.BigEndian.Uint16(body))
 	body = body[2:]
-	if n > omahaText || n > len(body) || !escaped(body[:n]) || !allZero(body[n:]) || n > 0 && !bytes.ContainsRune(body[:n], '=') {
+	if n > omahaText || n > len(body) || !escaped(body[:n]) || !AllZero(body[n:]) || n > 0 && !bytes.ContainsRune(body[:n], '=') {
 		return tag{}, false
 	}
 	return tag{code: "omaha-tag", vendor: "Omaha (Chromium updater)", text: string(body[:n])}, true
@@ -51,7 +51,7 @@ func omahaTag(b []byte) (tag, bool) {
 // mozillaTag reads Mozilla's stub attribution: magic, colon, URL-encoded text, zero bytes, tabs or spaces.
 func mozillaTag(b []byte) (tag, bool) {
 	// Alignment of the table may follow the area.
-	if len(b) > mozillaArea+alignment {
+	if len(b) > mozillaArea+Alignment {
 		return tag{}, false
 	}
 	text := bytes.TrimPrefix(b[len(mozillaMagic):], []byte(":"))
@@ -83,15 +83,25 @@ func printable(b []byte) bool {
 	return true
 }
 
-// tag reports a known vendor's tag, in full: it is short and printable.
-func (x *examination) tag(t tag, where string) {
-	x.remark(verify.Valid, t.code, "A tag of the kind %s stands %s; no signature covers it; it says %q.", t.vendor, where, t.text)
+// KnownTag reports a known vendor's tag at the beginning of b, followed by nothing but zero bytes, and whether there is
+// one.
+func (x *Examination) KnownTag(b []byte, where string) bool {
+	t, ok := findTag(b)
+	if ok {
+		x.tag(t, where)
+	}
+	return ok
 }
 
-// texture describes unknown bytes by what they look like.
-func texture(b []byte) string {
-	switch e := entropy(b); {
-	case allZero(b):
+// tag reports a known vendor's tag, in full: it is short and printable.
+func (x *Examination) tag(t tag, where string) {
+	x.Remark(verify.Valid, t.code, "A tag of the kind %s stands %s; no signature covers it; it says %q.", t.vendor, where, t.text)
+}
+
+// Texture describes unknown bytes by what they look like.
+func Texture(b []byte) string {
+	switch e := Entropy(b); {
+	case AllZero(b):
 		return "all zero"
 	case printable(bytes.TrimRight(b, "\x00")):
 		return "readable text"
@@ -103,8 +113,8 @@ func texture(b []byte) string {
 	return "repetitive"
 }
 
-// entropy returns Shannon's entropy of the bytes in bits a byte.
-func entropy(b []byte) float64 {
+// Entropy returns Shannon's entropy of the bytes in bits a byte.
+func Entropy(b []byte) float64 {
 	var counts [256]int
 	for _, c := range b {
 		counts[c]++
@@ -118,3 +128,16 @@ func entropy(b []byte) float64 {
 	}
 	return sum
 }
+
+// AllZero reports whether b has no other bytes than zeros.
+func AllZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Alignment is what signatures are aligned to in a certificate table, in bytes.
+const Alignment = 8

@@ -9,24 +9,19 @@ import (
 	"github.com/sallyport-project/sallyport/verify/internal/cms"
 )
 
-// maxFindings bounds what is said about one file.
-const maxFindings = 64
+// MaxFindings bounds what is said about one file.
+const MaxFindings = 64
 
-// one returns a single finding without a signer.
-func one(status verify.Status, code, detail string) []verify.Finding {
-	return []verify.Finding{{Method: method, Status: status, Code: method + "/" + code, Detail: detail}}
-}
-
-// findings returns what was found, signatures first. Should there be too much of it, what is Invalid stays.
-func (x *examination) findings() []verify.Finding {
+// Findings returns what was found, signatures first. Should there be too much of it, what is Invalid stays.
+func (x *Examination) Findings() []verify.Finding {
 	all := append(x.verdicts, x.remarks...)
-	if len(all) <= maxFindings {
+	if len(all) <= MaxFindings {
 		return all
 	}
 	var kept []verify.Finding
 	for _, wanted := range []bool{true, false} {
 		for _, f := range all {
-			if (f.Status == verify.Invalid) == wanted && len(kept) < maxFindings {
+			if (f.Status == verify.Invalid) == wanted && len(kept) < MaxFindings {
 				kept = append(kept, f)
 			}
 		}
@@ -34,19 +29,19 @@ func (x *examination) findings() []verify.Finding {
 	return kept
 }
 
-// verdict adds a finding about a signature.
-func (x *examination) verdict(f verify.Finding) {
-	f.Method, f.Code = method, method+"/"+f.Code
+// Verdict adds a finding about a signature. Its Code is without the method.
+func (x *Examination) Verdict(f verify.Finding) {
+	f.Method, f.Code = x.method, x.method+"/"+f.Code
 	x.verdicts = append(x.verdicts, f)
 }
 
-// remark adds a finding about anything else.
-func (x *examination) remark(status verify.Status, code, format string, args ...any) {
-	x.remarks = append(x.remarks, one(status, code, fmt.Sprintf(format, args...))...)
+// Remark adds a finding about anything else. code is without the method, detail is made as by fmt.Sprintf.
+func (x *Examination) Remark(status verify.Status, code, format string, args ...any) {
+	x.remarks = append(x.remarks, verify.Finding{Method: x.method, Status: status, Code: x.method + "/" + code, Detail: fmt.Sprintf(format, args...)})
 }
 
-// sentence makes a sentence for a person of an error about where.
-func sentence(where string, err error) string {
+// Unreadable makes a sentence for a person of an error about where.
+func Unreadable(where string, err error) string {
 	return fmt.Sprintf("The %s cannot be read: %s.", where, strings.TrimSuffix(err.Error(), "."))
 }
 

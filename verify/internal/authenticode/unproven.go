@@ -15,10 +15,10 @@ const (
 
 // unprovenBytes counts size bytes for which nobody trusted stands, and reports what in raw is no part of a signature:
 // something that another program than Windows' loader would find there and run.
-func (x *examination) unprovenBytes(raw []byte, size int, where string) {
+func (x *Examination) unprovenBytes(raw []byte, size int, where string) {
 	x.unproven += size
-	if what := active(raw); what != "" {
-		x.remark(verify.Invalid, "hidden-data", "The %s, for which nobody trusted stands, holds %s.", where, what)
+	if what := Active(raw); what != "" {
+		x.Remark(verify.Invalid, "hidden-data", "The %s, for which nobody trusted stands, holds %s.", where, what)
 	}
 }
 
@@ -39,8 +39,8 @@ var elements = []string{
 	"package", "component", "scriptlet", "registration", "?php", "?xml", "?component",
 }
 
-// active names what in b would be run by a program that looks for it in files of any kind; "" if there is none.
-func active(b []byte) string {
+// Active names what in b would be run by a program that looks for it in files of any kind; "" if there is none.
+func Active(b []byte) string {
 	for _, a := range archives {
 		if bytes.Contains(b, []byte(a.mark)) {
 			return a.what
