@@ -69,6 +69,7 @@ type Artifact struct {
 	Name    string      // base name, or the path inside its container; chosen by whoever sent it
 	URL     *url.URL    // where it was fetched from; nil for a local file
 	Role    Role        // payload or metadata
+	Inner   bool        // it lies in a container: nothing is published beside it
 	Format  Format      // by content first, then by name
 	Size    int64       // bytes
 	Digests Digests     // of all Size bytes

@@ -14,6 +14,9 @@ import (
 // Examiner finds out everything its verifiers can say about an artifact.
 type Examiner struct {
 	Verifiers []Verifier
+	Openers   []Opener
+	Reviewers []Reviewer
+	Limits    Limits
 	// Timeout bounds each verifier's Verify; 0 means one minute.
 	Timeout time.Duration
 	// Panicked is told of a verifier that panicked, with its stack; nil means nobody is.
@@ -103,21 +106,78 @@ func (e *Examiner) Examine(ctx context.Context, a *Artifact, env Env) Report {
 	rec := &recorder{from: env.Sidecars, seen: map[Reference]bool{}}
 	env.Sidecars = rec
 	var report Report
-	for _, v := range e.Verifiers {
-		fs := e.run(ctx, v, a, env)
-		for _, f := range fs {
-			rec.add(f.Evidence...)
-		}
-		report.Findings = append(report.Findings, fs...)
-	}
+	var facts map[string]string
+	report.Findings, facts = e.look(ctx, a, env)
+	report.Product, report.Version = facts["product"], facts["version"]
 	if len(report.Findings) == 0 {
-		report.Findings = []Finding{{
-			Method: "none", Status: Absent, Code: "verify/no-method",
-			Detail: fmt.Sprintf("no signature system known here covers %s", describe(a.Format)),
-		}}
+		report.Findings = []Finding{noMethod(a.Format)}
+	}
+	if env.Inside {
+		e.lookInside(ctx, a, env, &report)
+		e.reviewContents(ctx, a, env, &report)
+	}
+	for _, f := range report.Findings {
+		rec.add(f.Evidence...)
 	}
 	report.Evidence = rec.references()
 	return report
+}
+
+// noMethod is the finding about an artifact of which no verifier says anything.
+func noMethod(f Format) Finding {
+	return Finding{Method: "none", Status: Absent, Code: "verify/no-method", Detail: fmt.Sprintf("no signature system known here covers %s", describe(f))}
+}
+
+// look has every verifier and then every reviewer look at one artifact.
+func (e *Examiner) look(ctx context.Context, a *Artifact, env Env) (found []Finding, facts map[string]string) {
+	for _, v := range e.Verifiers {
+		found = append(found, e.run(ctx, v, a, env)...)
+	}
+	verified := slices.Clip(found)
+	for _, r := range e.Reviewers {
+		remarks, err := e.review(ctx, r, a, verified, env)
+		if err != nil {
+			found = append(found, failed(r.Method(), err))
+		}
+		found = append(found, remarks.Findings...)
+		for k, v := range remarks.Facts {
+			if facts == nil {
+				facts = map[string]string{}
+			}
+			facts[k] = v
+		}
+	}
+	return found, facts
+}
+
+func (e *Examiner) review(ctx context.Context, r Reviewer, a *Artifact, found []Finding, env Env) (remarks Remarks, err error) {
+	defer e.recover(r.Method(), func(any) { remarks, err = Remarks{}, errCrashed })
+	return r.Review(ctx, a, found, env)
+}
+
+// reviewContents has every reviewer look at the whole of what was opened.
+func (e *Examiner) reviewContents(ctx context.Context, a *Artifact, env Env, report *Report) {
+	if report.Contents == nil {
+		return
+	}
+	for _, r := range e.Reviewers {
+		found, err := e.reviewWhole(ctx, r, a, env, report)
+		if err != nil {
+			found = append(found, failed(r.Method(), err))
+		}
+		report.Findings = append(report.Findings, found...)
+	}
+}
+
+func (e *Examiner) reviewWhole(ctx context.Context, r Reviewer, a *Artifact, env Env, report *Report) (found []Finding, err error) {
+	defer e.recover(r.Method(), func(any) { found, err = nil, errCrashed })
+	return r.ReviewContents(ctx, a, report, env)
+}
+
+var errCrashed = errors.New("the reviewer crashed on this file; the operational log has the details")
+
+func failed(method string, err error) Finding {
+	return Finding{Method: method, Status: Inconclusive, Code: method + "/failed", Detail: "could not be reviewed: " + err.Error()}
 }
 
 func describe(f Format) string {

@@ -92,6 +92,7 @@ type Report struct {
 	Version  string      `json:"version,omitempty"`
 	Findings []Finding   `json:"findings"`
 	Evidence []Reference `json:"evidence,omitempty"` // every sidecar consulted, in order, each once
+	Contents *Contents   `json:"contents,omitempty"` // what is inside; nil if nothing was opened
 }
 
 // NotAfter returns the moment when the first of the report's facts stops being one; zero if never.

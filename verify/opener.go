@@ -23,9 +23,8 @@ type Opener interface {
 // Inside receives what an Opener finds. It looks at the names itself (traversal, duplicates, links that lead out) and
 // at the limits; an Opener only has to bound what it does before it offers an entry.
 type Inside interface {
-	// Offer is called for each entry, in the container's order, from one goroutine. The entry's Content or Reader is
-	// used before Offer returns, or not at all: what is kept is copied, except that Content has to stay readable
-	// until Open returns.
+	// Offer is called for each entry, in the container's order, from one goroutine. The entry's Reader is used before
+	// Offer returns, or not at all; its Content may be read for as long as the container's own.
 	Offer(Entry) error
 }
 

@@ -47,6 +47,7 @@ type Env struct {
 	Memory   Memory
 	Trust    Trust
 	At       time.Time // the time of judgement
+	Inside   bool      // containers are opened, and what is in them is examined as well
 }
 
 // Sidecars fetches untrusted evidence that is published beside an artifact.

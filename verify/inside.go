@@ -1,0 +1,331 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"runtime"
+	"strings"
+	"sync"
+)
+
+// walk looks at everything inside one artifact. Containers are read in order, each by one goroutine; the files in them
+// are examined side by side.
+type walk struct {
+	examiner *Examiner
+	env      Env
+	limits   Limits
+	slots    chan struct{} // taken by those who examine beside the goroutine that reads
+
+	mu       sync.Mutex
+	contents Contents
+	entries  int   // folders and links included
+	memory   int64 // bytes
+	vouches  []Vouch
+	breached bool
+}
+
+// node is one file and what is in it. Its fields belong to the goroutine that examines it until the walk has ended.
+type node struct {
+	path     string
+	inner    Inner
+	findings []Finding
+	children []*node
+}
+
+// Method names of findings about the walk itself.
+const unpackMethod = "unpack"
+
+// maxVouches bounds what the catalogues of one artifact are believed to list.
+const maxVouches = 1 << 18
+
+// lookInside opens the artifact, if it is a container, and adds what is inside to the report.
+func (e *Examiner) lookInside(ctx context.Context, a *Artifact, env Env, report *Report) {
+	env.Sidecars = nothingBeside{}
+	w := &walk{examiner: e, env: env, limits: e.Limits.withDefaults(a.Size), slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
+	ctx, cancel := context.WithTimeout(ctx, w.limits.Time)
+	defer cancel()
+	root := &node{}
+	opened := w.open(ctx, a, root, 1)
+	if !opened && len(root.findings) == 0 {
+		return
+	}
+	w.vouch(root)
+	report.Findings = append(report.Findings, root.findings...)
+	for _, child := range root.children {
+		w.collect(child, report)
+	}
+	report.Contents = &w.contents
+}
+
+// nothingBeside is the Sidecars of a file inside a container.
+type nothingBeside struct{}
+
+// Fetch implements Sidecars.
+func (nothingBeside) Fetch(context.Context, string, int64) ([]byte, error) { return nil, ErrNotExist }
+
+// collect adds a file and what is in it to the report, in the containers' order.
+func (w *walk) collect(n *node, report *Report) {
+	if !n.inner.SHA256.IsZero() {
+		w.contents.Inner = append(w.contents.Inner, n.inner)
+	}
+	report.Findings = append(report.Findings, n.findings...)
+	for _, child := range n.children {
+		w.collect(child, report)
+	}
+}
+
+// open has every Opener that knows the artifact open it, and reports whether one does. An artifact that is known to be
+// a container and that none opens is one that was not looked into.
+func (w *walk) open(ctx context.Context, a *Artifact, n *node, depth int) bool {
+	opened := false
+	for _, o := range w.examiner.Openers {
+		if !w.matches(o, a) {
+			continue
+		}
+		opened = true
+		if depth > w.limits.Depth {
+			w.unread(n, Finding{Subject: n.path, Code: "limit", Detail: fmt.Sprintf("It lies %d containers deep, where looking ends.", depth-1)})
+			return true
+		}
+		w.openWith(ctx, o, a, n, depth)
+	}
+	if opened {
+		w.mu.Lock()
+		w.contents.Containers++
+		w.contents.Depth = max(w.contents.Depth, depth)
+		w.mu.Unlock()
+	} else if a.Format.Container() {
+		w.unread(n, Finding{Subject: n.path, Code: "not-looked-into", Detail: fmt.Sprintf("Nothing here opens files of format %s: what is inside is not known.", a.Format)})
+	}
+	return opened
+}
+
+func (w *walk) matches(o Opener, a *Artifact) (yes bool) {
+	defer w.examiner.recover(o.Method(), func(any) { yes = false })
+	return o.Match(a)
+}
+
+func (w *walk) openWith(ctx context.Context, o Opener, a *Artifact, n *node, depth int) {
+	method := o.Method()
+	defer w.examiner.recover(method, func(any) {
+		w.unread(n, Finding{Subject: n.path, Method: method, Code: "crashed", Detail: "the reader of this container crashed on it; the operational log has the details"})
+	})
+	in := &inside{walk: w, ctx: ctx, node: n, depth: depth, names: map[string]bool{}}
+	defer in.running.Wait() // entries may lie in what the container is kept in
+	found, err := o.Open(ctx, a, in)
+	for _, f := range found {
+		f.Subject = join(n.path, f.Subject)
+		if f.Status == Inconclusive {
+			w.countUnread()
+		}
+		n.findings = append(n.findings, f)
+	}
+	var limit *limitError
+	switch {
+	case err == nil:
+	case errors.As(err, &limit):
+		w.breach(n, limit.what)
+	case errors.Is(err, context.DeadlineExceeded):
+		w.breach(n, fmt.Sprintf("it takes longer than %s", w.limits.Time))
+	case errors.Is(err, ErrBroken):
+		n.findings = append(n.findings, Finding{Subject: n.path, Method: method, Status: Invalid, Code: method + "/broken", Detail: sentenceOf(err)})
+		w.countUnread()
+	default:
+		w.unread(n, Finding{Subject: n.path, Method: method, Code: "failed", Detail: "it could not be looked into: " + err.Error()})
+	}
+}
+
+// breach says once that a limit ended the walk; it ends in every container.
+func (w *walk) breach(n *node, what string) {
+	w.mu.Lock()
+	first := !w.breached
+	w.breached = true
+	w.mu.Unlock()
+	if first {
+		w.unread(n, Finding{Subject: n.path, Code: "limit", Detail: "Not everything inside was looked into: " + what + "."})
+	}
+}
+
+// unread adds a finding about something that was not looked into. Its Code is without the method.
+func (w *walk) unread(n *node, f Finding) {
+	if f.Method == "" {
+		f.Method = unpackMethod
+	}
+	f.Status, f.Code = Inconclusive, f.Method+"/"+f.Code
+	n.findings = append(n.findings, f)
+	w.countUnread()
+}
+
+func (w *walk) countUnread() {
+	w.mu.Lock()
+	w.contents.Unread++
+	w.mu.Unlock()
+}
+
+// sentenceOf makes a sentence of an error.
+func sentenceOf(err error) string {
+	s := strings.TrimSuffix(strings.TrimSuffix(err.Error(), ErrBroken.Error()), ": ")
+	if s == "" {
+		return "The container is broken."
+	}
+	return strings.ToUpper(s[:1]) + s[1:] + "."
+}
+
+// join makes the path of an entry in a container.
+func join(container, name string) string {
+	switch {
+	case name == "":
+		return container
+	case container == "":
+		return name
+	}
+	return container + "/" + name
+}
+
+// inside is the Inside of one container.
+type inside struct {
+	walk  *walk
+	ctx   context.Context
+	node  *node
+	depth int
+	names map[string]bool
+
+	running sync.WaitGroup
+}
+
+// maxPath bounds the path of an inner file in reports, in bytes.
+const maxPath = 1024
+
+// Offer implements Inside.
+func (in *inside) Offer(e Entry) error {
+	if err := in.ctx.Err(); err != nil {
+		return err
+	}
+	w := in.walk
+	name := e.Name
+	if name == "" {
+		name = "(without a name)"
+	}
+	n := &node{path: join(in.node.path, name)}
+	if len(n.path) > maxPath {
+		n.path = n.path[:maxPath/2] + "…" + n.path[len(n.path)-maxPath/2:]
+	}
+	in.node.children = append(in.node.children, n)
+	in.checkName(n, e)
+	if e.Directory || e.Link != "" {
+		return w.countFile(0) // an entry that costs something, though it has no bytes
+	}
+	if err := w.countFile(1); err != nil {
+		return err
+	}
+	if e.Unread != "" {
+		w.unread(n, Finding{Subject: n.path, Code: "not-looked-into", Detail: e.Unread})
+		return nil
+	}
+	a, err := w.take(in.ctx, e, n)
+	if err != nil || a == nil {
+		return err
+	}
+	in.examine(a, n)
+	return nil
+}
+
+// countFile counts an entry, and files with bytes among them.
+func (w *walk) countFile(files int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.contents.Files += files
+	w.entries++
+	if w.breached {
+		return tooMuch("a limit was reached elsewhere")
+	}
+	if w.entries > w.limits.Files {
+		return tooMuch("it holds more than %d files", w.limits.Files)
+	}
+	return nil
+}
+
+// examine examines a file beside the goroutine that reads the container, or in it where all are busy.
+func (in *inside) examine(a *taken, n *node) {
+	w := in.walk
+	work := func() {
+		defer a.release()
+		w.examineInner(in.ctx, &a.Artifact, n, in.depth)
+	}
+	select {
+	case w.slots <- struct{}{}:
+		in.running.Go(func() {
+			defer func() { <-w.slots }()
+			work()
+		})
+	default:
+		work()
+	}
+}
+
+// examineInner finds out everything about one inner file, and about what is in it.
+func (w *walk) examineInner(ctx context.Context, a *Artifact, n *node, depth int) {
+	if err := w.digest(ctx, a); err != nil {
+		w.unread(n, Finding{Subject: n.path, Code: "failed", Detail: "it could not be read: " + err.Error()})
+		return
+	}
+	executable := a.Format.Executable()
+	found, facts := w.examiner.look(ctx, a, w.env)
+	if executable && len(found) == 0 {
+		found = []Finding{noMethod(a.Format)}
+	}
+	for i := range found {
+		found[i].Subject = n.path
+	}
+	n.findings = append(n.findings, found...)
+	n.inner = Inner{Path: n.path, Format: a.Format, Size: a.Size, SHA256: a.Digests.SHA256, Facts: facts, Taps: a.Digests.Taps}
+	w.mu.Lock()
+	if executable {
+		w.contents.Executables++
+	}
+	w.mu.Unlock()
+	w.askVouchers(ctx, a, found)
+	w.open(ctx, a, n, depth+1)
+}
+
+// checkName looks at the name of an entry: whoever unpacks the container makes a path of it.
+func (in *inside) checkName(n *node, e Entry) {
+	say := func(status Status, code, format string, args ...any) {
+		n.findings = append(n.findings, Finding{Subject: n.path, Method: unpackMethod, Status: status, Code: unpackMethod + "/" + code, Detail: fmt.Sprintf(format, args...)})
+	}
+	slashed := strings.ReplaceAll(e.Name, `\`, "/")
+	parts := strings.Split(slashed, "/")
+	for i, p := range parts {
+		if p == ".." {
+			say(Invalid, "traversal", "The name leads out of the folder into which the container is unpacked.")
+			break
+		}
+		if strings.ContainsRune(p, 0) || i == 0 && len(p) >= 2 && p[1] == ':' {
+			say(Invalid, "traversal", "The name holds what makes another path of it: a drive, or a NUL.")
+			break
+		}
+	}
+	if strings.HasPrefix(slashed, "/") {
+		say(Untrusted, "absolute-name", "The name is an absolute path.")
+	}
+	if e.Link != "" && leadsOut(slashed, strings.ReplaceAll(e.Link, `\`, "/")) {
+		say(Untrusted, "link", "The entry is a link to %q, outside the folder into which the container is unpacked.", e.Link)
+	}
+	key := strings.ToLower(path.Clean("/" + slashed))
+	if in.names[key] && !e.Directory {
+		say(Untrusted, "duplicate", "Another entry of the container has the same name, large and small letters aside; which of them is used depends on who unpacks it.")
+	}
+	in.names[key] = true
+}
+
+// leadsOut reports whether a relative link leaves the container. An absolute one names a place in the system that is
+// installed to, as packages of operating systems do.
+func leadsOut(name, link string) bool {
+	if strings.HasPrefix(link, "/") {
+		return false
+	}
+	at := path.Join("x", path.Dir(path.Clean("/" + name))[1:], link)
+	return at != "x" && !strings.HasPrefix(at, "x/")
+}
