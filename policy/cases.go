@@ -46,6 +46,7 @@ func (b *builder) tests(n node) {
 		for _, f := range item.get("findings").items() {
 			t.facts.Report.Findings = append(t.facts.Report.Findings, b.finding(f))
 		}
+		t.facts.Report.Contents = testContents(t.facts.Report.Findings)
 		b.policy.tests = append(b.policy.tests, t)
 	}
 }
@@ -61,6 +62,24 @@ func testUpdate(item node, name string, u *url.URL) Update {
 	}
 	up.SHA256 = sum
 	return up
+}
+
+// testContents is what is inside an update about which a test gives all the findings: each inner file that one is about
+// is an executable.
+func testContents(findings []verify.Finding) *verify.Contents {
+	c := &verify.Contents{Containers: 1, Depth: 1}
+	seen := map[string]bool{}
+	for _, f := range findings {
+		if f.Status == verify.Inconclusive && aboutOpening(&f) {
+			c.Unread++
+		}
+		if f.Subject != "" && !seen[f.Subject] {
+			seen[f.Subject] = true
+			c.Inner = append(c.Inner, verify.Inner{Path: f.Subject, Format: "pe"})
+		}
+	}
+	c.Files, c.Executables = len(c.Inner), len(c.Inner)
+	return c
 }
 
 func (b *builder) finding(n node) verify.Finding {

@@ -103,6 +103,8 @@ type Plan struct {
 	// Sidecars says that a channel requires what only evidence published beside the update can prove (a signature or
 	// an index on the update's own origin), so that it may be asked for. Otherwise nothing but the update is fetched.
 	Sidecars bool
+	// Contents says that a channel requires something of what is inside the update, so that it has to be opened.
+	Contents bool
 }
 
 // Update is what Decide knows of the artifact.

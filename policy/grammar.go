@@ -135,7 +135,14 @@ func requirementShape() *shape {
 		{"signed_by", "Signed under any of these anchors, or under several.", false, signedByShape()},
 		{"contents", "What every executable inside must prove.", false, &shape{what: "contents", keys: []key{
 			{"signed_by", "Signed under any of these anchors, or under several.", true, signedByShape()},
-			{"strict", "Nothing unaccounted for in any signature.", false, value(aBoolean)},
+			{"strict", "Nothing may stand out, either.", false, value(aBoolean)},
+			{"allow_unsigned", "Inner paths that need no signature, globs.", false, listOf(value(anInnerGlob), 1)},
+			{"unread", "What is not looked into: refuse (if left out) or allow.", false, word("refuse", "allow")},
+			{"limits", "How much may be inside.", false, &shape{what: "limits", keys: []key{
+				{"files", "Files on all levels.", false, value(aWhole)},
+				{"bytes", "All of them together, unpacked.", false, value(aSize)},
+				{"depth", "Containers in one another.", false, value(aWhole)},
+			}}},
 		}}},
 		{"min_age", "Known for at least this long.", false, value(aDuration)},
 		{"no_downgrade", "No older than what was let through before.", false, value(aBoolean)},

@@ -168,6 +168,7 @@ func (p *Policy) settle(pl *planned, own *channel, carried bool) {
 		return
 	}
 	for _, c := range pl.channels {
+		pl.Contents = pl.Contents || slices.ContainsFunc(c.requires, requirement.inside)
 		pl.Sidecars = pl.Sidecars || slices.ContainsFunc(c.requires, requirement.sidecars)
 	}
 	first := pl.channels[0]

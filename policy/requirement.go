@@ -26,12 +26,16 @@ type requirement interface {
 	String() string
 	// sidecars reports whether it may rest on evidence that is published beside the update.
 	sidecars() bool
+	// inside reports whether it asks for what is inside the update, which then has to be opened.
+	inside() bool
 }
 
 // evidence is what requirements look at.
 type evidence struct {
 	sum      verify.Digest
 	findings []verify.Finding
+	contents *verify.Contents // nil: not looked into
+	role     verify.Role
 	now      time.Time
 }
 
@@ -58,8 +62,7 @@ func (b *builder) requirement(n node) requirement {
 			return &negation{r}
 		}
 	case "contents":
-		b.anchorsNamed(signedByList(v.get("signed_by")))
-		b.notEvaluated(k)
+		return b.contents(v)
 	case "not_listed":
 		for _, f := range v.items() {
 			if !contains(b.feeds, f.text()) {
@@ -128,6 +131,8 @@ func (g *group) String() string {
 
 func (g *group) sidecars() bool { return slices.ContainsFunc(g.of, requirement.sidecars) }
 
+func (g *group) inside() bool { return slices.ContainsFunc(g.of, requirement.inside) }
+
 // negation is a requirement that must not hold. Where it cannot be told, neither can its negation.
 type negation struct{ of requirement }
 
@@ -146,3 +151,5 @@ func (n *negation) judge(e *evidence) (outcome, string) {
 func (n *negation) String() string { return "not (" + n.of.String() + ")" }
 
 func (n *negation) sidecars() bool { return n.of.sidecars() }
+
+func (n *negation) inside() bool { return n.of.inside() }

@@ -34,6 +34,9 @@ var (
 	aHost         = &scalar{what: "a host name", kind: lexical, check: errorOf(parseHostPattern)}
 	aPort         = &scalar{what: "a port, or host:port", kind: lexical, check: errorOf(parsePortRule)}
 	aPathGlob     = &scalar{what: "a glob on the path", check: checkPathGlob}
+	aWhole        = &scalar{what: "a whole number from 1", kind: number, check: errorOf(parseWhole)}
+	anInnerGlob   = &scalar{what: "a glob on the path inside", check: checkInnerGlob}
+	aSize         = &scalar{what: "a number of bytes such as 500MB or 2GiB", kind: lexical, check: errorOf(parseSize), pattern: `^[0-9]`}
 	aGlob         = &scalar{what: "a glob", check: checkGlob}
 	aWildcardText = &scalar{what: "text, with * and ? as wildcards", check: checkText}
 	aWebURL       = &scalar{what: "an http or https URL", check: errorOf(parseURL)}

@@ -56,6 +56,8 @@ func (s *signedBy) sidecars() bool {
 	return slices.ContainsFunc(s.anchors, func(a *anchor) bool { return a.kind == "openpgp" })
 }
 
+func (s *signedBy) inside() bool { return false }
+
 // label begins the reason: "signed_by microsoft, threecx".
 func (s *signedBy) label() string {
 	names := make([]string, len(s.anchors))
@@ -114,6 +116,8 @@ func (e *evidence) sort() sorted {
 			continue
 		}
 		switch {
+		case f.Status == verify.Inconclusive && aboutOpening(f):
+			// It is for contents to judge what is inside.
 		case f.Status == verify.Invalid:
 			s.invalid = append(s.invalid, f)
 		case f.Status == verify.Valid && f.Signer.IsZero() && len(f.Anchors) == 0:

@@ -15,17 +15,19 @@ type flightReports struct {
 	by map[reportAsk]verify.Report
 }
 
-// reportAsk is how a rider asks: under which trust, and whether evidence beside the update may be fetched.
+// reportAsk is how a rider asks: under which trust, whether evidence beside the update may be fetched, and
+// whether it has to be opened.
 type reportAsk struct {
 	epoch    string
 	sidecars bool
+	contents bool
 }
 
 // under returns the report for x, and makes it if nobody has.
 func (r *flightReports) under(ctx context.Context, g *Gate, x *transit, a *verify.Artifact, trust verify.Trust) verify.Report {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ask := reportAsk{trust.Epoch, x.plan.Sidecars}
+	ask := reportAsk{trust.Epoch, x.plan.Sidecars, x.plan.Contents}
 	report, ok := r.by[ask]
 	if !ok {
 		report = g.examine(ctx, x, a, trust)
@@ -40,14 +42,14 @@ func (r *flightReports) under(ctx context.Context, g *Gate, x *transit, a *verif
 // examine returns what there is to know about an artifact, from memory where that cannot have changed.
 func (g *Gate) examine(ctx context.Context, x *transit, a *verify.Artifact, trust verify.Trust) verify.Report {
 	now := g.Now()
-	key := keyOfReport(a, trust.Epoch)
+	key := keyOfReport(a, trust.Epoch, x.plan.Contents)
 	if report, ok := g.reports.recall(key, now); ok {
 		return report
 	}
 	began := time.Now()
 	memory := &askedMemory{Memory: g.Memory}
 	report := g.Examiner.Examine(ctx, a, verify.Env{
-		Sidecars: g.sidecarsOf(x, a), Memory: memory, Trust: trust, At: now,
+		Sidecars: g.sidecarsOf(x, a), Memory: memory, Trust: trust, At: now, Inside: x.plan.Contents,
 	})
 	g.Metrics.judged(time.Since(began))
 	for _, found := range report.Findings {

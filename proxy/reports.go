@@ -22,12 +22,13 @@ type reportKey struct {
 	digest  verify.Digest
 	subject verify.Digest // of name, URL, format and role
 	epoch   string
+	inside  bool // it was opened
 }
 
-func keyOfReport(a *verify.Artifact, epoch string) reportKey {
+func keyOfReport(a *verify.Artifact, epoch string, inside bool) reportKey {
 	url := canonicalURL(a.URL)
 	subject := fmt.Sprintf("%d:%s%d:%s%s %s", len(a.Name), a.Name, len(url), url, a.Format, a.Role)
-	return reportKey{a.Digests.SHA256, sha256.Sum256([]byte(subject)), epoch}
+	return reportKey{a.Digests.SHA256, sha256.Sum256([]byte(subject)), epoch, inside}
 }
 
 // reports keeps what was found out about artifacts. A report is not kept if a verifier has asked for more than the

@@ -24,6 +24,8 @@ type walk struct {
 	memory   int64 // bytes
 	vouches  []Vouch
 	breached bool
+	paths    map[string]bool
+	repeats  map[string]int // by path: the last number given to one like it
 }
 
 // node is one file and what is in it. Its fields belong to the goroutine that examines it until the walk has ended.
@@ -40,17 +42,16 @@ const unpackMethod = "unpack"
 // maxVouches bounds what the catalogues of one artifact are believed to list.
 const maxVouches = 1 << 18
 
-// lookInside opens the artifact, if it is a container, and adds what is inside to the report.
+// lookInside opens the artifact, if it is a container, and adds what is inside to the report. Contents without any
+// container says that there is nothing to open.
 func (e *Examiner) lookInside(ctx context.Context, a *Artifact, env Env, report *Report) {
 	env.Sidecars = nothingBeside{}
-	w := &walk{examiner: e, env: env, limits: e.Limits.withDefaults(a.Size), slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
+	w := &walk{examiner: e, env: env, limits: e.Limits.withDefaults(a.Size), slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
+		paths: map[string]bool{}, repeats: map[string]int{}}
 	ctx, cancel := context.WithTimeout(ctx, w.limits.Time)
 	defer cancel()
 	root := &node{}
-	opened := w.open(ctx, a, root, 1)
-	if !opened && len(root.findings) == 0 {
-		return
-	}
+	w.open(ctx, a, root, 1)
 	w.vouch(root)
 	report.Findings = append(report.Findings, root.findings...)
 	for _, child := range root.children {
@@ -212,6 +213,7 @@ func (in *inside) Offer(e Entry) error {
 	if len(n.path) > maxPath {
 		n.path = n.path[:maxPath/2] + "…" + n.path[len(n.path)-maxPath/2:]
 	}
+	n.path = w.unique(n.path)
 	in.node.children = append(in.node.children, n)
 	in.checkName(n, e)
 	if e.Directory || e.Link != "" {
@@ -230,6 +232,22 @@ func (in *inside) Offer(e Entry) error {
 	}
 	in.examine(a, n)
 	return nil
+}
+
+// unique returns a path that no other file of the walk has, so that what is said of one file is never taken for what is
+// said of another.
+func (w *walk) unique(path string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, n := path, 1; ; {
+		if !w.paths[name] {
+			w.paths[name] = true
+			return name
+		}
+		n = max(n, w.repeats[path]) + 1
+		w.repeats[path] = n
+		name = fmt.Sprintf("%s#%d", path, n)
+	}
 }
 
 // countFile counts an entry, and files with bytes among them.

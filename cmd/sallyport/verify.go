@@ -250,7 +250,7 @@ func (j *judge) one(cmd *cobra.Command, name string) (audit.Record, error) {
 	if err != nil {
 		return audit.Record{}, fmt.Errorf("reading %s: %w", printable.Text(name, 200), err)
 	}
-	report := j.examiner.Examine(cmd.Context(), a, verify.Env{Sidecars: j.sidecars, Memory: j.memory, Trust: j.trust, At: j.at})
+	report := j.examiner.Examine(cmd.Context(), a, verify.Env{Sidecars: j.sidecars, Memory: j.memory, Trust: j.trust, At: j.at, Inside: j.plan.Contents})
 	d := j.policy.Decide(policy.Facts{
 		Request: j.request, Report: report, Now: j.at,
 		Update:   policy.Update{Name: a.Name, Format: a.Format, Role: a.Role, Size: a.Size, SHA256: a.Digests.SHA256},
