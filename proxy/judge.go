@@ -81,17 +81,14 @@ func (x *transit) record(f *flight, d policy.Decision, report verify.Report) (au
 	if receipt, ok := x.gate.receipts.recall(key); ok {
 		return receipt, nil
 	}
-	findings := make([]audit.Finding, 0, len(report.Findings))
-	for _, found := range report.Findings {
-		findings = append(findings, audit.FindingFrom(found))
-	}
+	findings, contents := audit.OfReport(report)
 	receipt, err := x.gate.Append(audit.Record{
 		Kind: audit.KindDecision, Client: x.auditClient(), Request: x.auditRequest(), Channel: d.Channel,
 		Artifact: &audit.Artifact{
 			Name: recordText(f.artifact.Name), Format: f.artifact.Format, Role: f.artifact.Role.String(), Size: f.item.Size,
 			SHA256: f.item.SHA256, Product: recordText(report.Product), Version: recordText(report.Version),
 		},
-		Findings: findings, Evidence: report.Evidence, Decision: audit.DecisionFrom(d),
+		Findings: findings, Contents: contents, Evidence: report.Evidence, Decision: audit.DecisionFrom(d),
 	})
 	if err != nil {
 		x.gate.Metrics.recordFailed()

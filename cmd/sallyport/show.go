@@ -6,8 +6,11 @@ import (
 	"io"
 	"net/url"
 	"path"
+	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/sallyport-project/sallyport/internal/printable"
 	"github.com/sallyport-project/sallyport/policy/audit"
@@ -156,11 +159,42 @@ func (p paragraph) verdict(r audit.Record) {
 		}
 		p.text("policy", d.Policy)
 	}
+	p.contents(r.Contents)
 	if len(r.Findings) > 0 {
 		p.findings(r.Findings)
 	}
 	p.evidence(r.Evidence)
 }
+
+// contents prints the counts of what is inside, and who signed how much of it. What stands out is among the findings.
+func (p paragraph) contents(c *audit.Contents) {
+	if c == nil || c.Containers == 0 && c.Unread == 0 {
+		return
+	}
+	unread := ""
+	if c.Unread > 0 {
+		unread = fmt.Sprintf(", %s not looked into", humanize.Comma(int64(c.Unread)))
+	}
+	p.line("inside", "%s files, %s unpacked, %s executables, %s containers%s", humanize.Comma(int64(c.Files)), byteSize(c.Bytes),
+		humanize.Comma(int64(c.Executables)), humanize.Comma(int64(c.Containers)), unread)
+	for i, s := range c.Signers {
+		if i == shownSigners {
+			p.line("", "and %d more signers", len(c.Signers)-i)
+			break
+		}
+		who := s.Signer
+		for _, a := range s.Anchors {
+			who = strings.TrimPrefix(who+", "+a, ", ")
+		}
+		p.line("", "%s by %s (%s)", humanize.Comma(int64(s.Files)), printable.Text(who, 100), printable.Text(s.Code, 60))
+	}
+}
+
+// How much of a long list is printed; --json gives all of it.
+const (
+	shownSigners  = 10
+	shownFindings = 40
+)
 
 // evidence prints the sidecars that were consulted.
 func (p paragraph) evidence(list []verify.Reference) {
@@ -177,7 +211,11 @@ func (p paragraph) evidence(list []verify.Reference) {
 func (p paragraph) findings(list []audit.Finding) {
 	fmt.Fprintln(p.w, "  findings")
 	t := tabwriter.NewWriter(p.w, 0, 0, 2, ' ', 0)
-	for _, f := range list {
+	for i, f := range list {
+		if i == shownFindings {
+			fmt.Fprintf(t, "    \tand %d more: --json gives all\t\t\n", len(list)-i)
+			break
+		}
 		who := f.Signer
 		for _, a := range f.Anchors {
 			if who != "" {

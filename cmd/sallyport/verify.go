@@ -256,13 +256,14 @@ func (j *judge) one(cmd *cobra.Command, name string) (audit.Record, error) {
 		Update:   policy.Update{Name: a.Name, Format: a.Format, Role: a.Role, Size: a.Size, SHA256: a.Digests.SHA256},
 		Releases: j.releases.For(a.Digests.SHA256, j.plan.Scope, j.at),
 	})
+	findings, contents := audit.OfReport(report)
 	rec := audit.Record{
 		V: 1, Kind: audit.KindDecision, Time: j.at.UTC(), Channel: d.Channel,
 		Artifact: &audit.Artifact{
 			Name: printable.Text(a.Name, 1000), Format: a.Format, Role: a.Role.String(), Size: a.Size, SHA256: a.Digests.SHA256,
 			Product: printable.Text(report.Product, 1000), Version: printable.Text(report.Version, 1000),
 		},
-		Findings: audit.FindingsFrom(report.Findings), Evidence: report.Evidence, Decision: audit.DecisionFrom(d),
+		Findings: findings, Contents: contents, Evidence: report.Evidence, Decision: audit.DecisionFrom(d),
 	}
 	if j.request.URL != nil {
 		rec.Request = &audit.Request{Method: http.MethodGet, URL: audit.RedactURL(j.request.URL.String())}
@@ -327,6 +328,7 @@ func printVerdict(w io.Writer, name string, r audit.Record) {
 	}
 	p.line("file", "%s, %s, %d bytes", orDash(string(r.Artifact.Format)), r.Artifact.Role, r.Artifact.Size)
 	p.text("sha256", r.Artifact.SHA256.String())
+	p.contents(r.Contents)
 	p.findings(r.Findings)
 	p.evidence(r.Evidence)
 }

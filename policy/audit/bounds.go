@@ -40,6 +40,7 @@ func bounded(r Record) Record {
 		r.Artifact = &b
 	}
 	r.Findings = boundedFindings(r.Findings)
+	r.Contents = boundedContents(r.Contents)
 	r.Evidence = boundedEvidence(r.Evidence)
 	if d := r.Decision; d != nil {
 		b := *d
@@ -111,7 +112,7 @@ func boundedFindings(list []Finding) []Finding {
 		keep[i] = i
 	}
 	if len(list) > maxList {
-		slices.SortStableFunc(keep, func(a, b int) int { return weight(list[b].Status) - weight(list[a].Status) })
+		slices.SortStableFunc(keep, func(a, b int) int { return weight(list[b]) - weight(list[a]) })
 		keep = keep[:maxList-1]
 		slices.Sort(keep)
 	}
@@ -128,11 +129,14 @@ func boundedFindings(list []Finding) []Finding {
 	return out
 }
 
-func weight(s verify.Status) int {
-	switch s {
-	case verify.Invalid:
+// weight orders findings by how much a reader would miss them.
+func weight(f Finding) int {
+	switch {
+	case f.Status == verify.Invalid:
+		return 3
+	case f.Subject == "":
 		return 2
-	case verify.Valid:
+	case f.Status == verify.Valid:
 		return 0
 	}
 	return 1
@@ -155,6 +159,7 @@ func boundedFinding(f Finding) Finding {
 // what was decided can be recorded whatever the artifact held.
 func shrunk(r Record) Record {
 	const text = 160
+	r.Contents = shrunkContents(r.Contents)
 	r.Findings = slices.Clone(r.Findings)
 	for i := range r.Findings {
 		f := &r.Findings[i]

@@ -26,7 +26,18 @@ func everyKind() []Record {
 		Name: "3CXDesktopApp-18.12.416.msi", Format: "msi", Role: verify.Payload.String(), Size: 104857600,
 		SHA256: verify.Digest{0x59, 0xe1}, Product: "3CX Desktop App", Version: "18.12.416",
 	}
-	findings := FindingsFrom([]verify.Finding{
+	signed := verify.Finding{
+		Subject: "disk1.cab/d3dcompiler_47.dll", Method: "authenticode", Status: verify.Valid, Code: "authenticode/valid",
+		Signer: verify.Identity{Name: "Microsoft Corporation"}, SignedAt: at.Add(-2 * time.Hour),
+	}
+	findings, contents := OfReport(verify.Report{Contents: &verify.Contents{
+		Files: 2, Bytes: 900_000, Executables: 1, Containers: 2, Depth: 2, Unread: 1,
+		Inner: []verify.Inner{
+			{Path: "disk1.cab", Format: "cab", Size: 500_000, SHA256: verify.Digest{1}},
+			{Path: signed.Subject, Format: "pe", Size: 400_000, SHA256: verify.Digest{2}, Taps: map[string][]byte{"authenticode/sha256": {0xab}}},
+		},
+	}, Findings: []verify.Finding{
+		signed,
 		{
 			Method: "authenticode", Status: verify.Valid, Code: "authenticode/valid",
 			Signer: verify.Identity{Name: "3CX Ltd", Organization: "3CX Ltd"}, SignedAt: at.Add(-time.Hour), Anchors: []string{"threecx"},
@@ -35,7 +46,7 @@ func everyKind() []Record {
 			Subject: "disk1.cab/d3dcompiler_47.dll", Method: "authenticode", Status: verify.Invalid,
 			Code: "authenticode/padding-data", Detail: "275,312 bytes follow the signature inside the certificate table",
 		},
-	})
+	}})
 	evidence := []verify.Reference{
 		{URL: "https://dl.example/InRelease", SHA256: verify.Digest{0xab}},
 		{URL: "https://dl.example/Release.gpg", Result: "404 Not Found"},
@@ -46,7 +57,7 @@ func everyKind() []Record {
 	})
 	release := &Release{SHA256: artifact.SHA256, Scope: "3cx", Until: at.Add(24 * time.Hour), Reason: "INC-1234", By: "bob"}
 	list := []Record{
-		{Kind: KindDecision, Client: client, Request: request, Channel: "3cx", Artifact: artifact, Findings: findings, Evidence: evidence, Decision: decided},
+		{Kind: KindDecision, Client: client, Request: request, Channel: "3cx", Artifact: artifact, Findings: findings, Contents: contents, Evidence: evidence, Decision: decided},
 		{Kind: KindDelivery, Client: client, Request: request, Channel: "3cx", Artifact: artifact, Decides: "01DECISION", Delivery: &Delivery{
 			Status: 200, Sent: 4096, Mode: "hold", Error: "the client closed the connection"}},
 		{Kind: KindRelease, Channel: "3cx", Artifact: artifact, Decides: "01DECISION", Release: release},

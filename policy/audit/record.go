@@ -35,6 +35,7 @@ type Record struct {
 	Channel  string             `json:"channel,omitempty"` // the scope (policy.Plan.Scope)
 	Artifact *Artifact          `json:"artifact,omitempty"`
 	Findings []Finding          `json:"findings,omitempty"`
+	Contents *Contents          `json:"contents,omitempty"` // what was inside; none if it was not opened
 	Evidence []verify.Reference `json:"evidence,omitempty"` // sidecars consulted
 	Decision *Decision          `json:"decision,omitempty"`
 	Delivery *Delivery          `json:"delivery,omitempty"`
