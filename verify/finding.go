@@ -48,7 +48,11 @@ type Identity struct {
 	Country      string `json:"country,omitempty"`      // X.509 subject C
 	Issuer       string `json:"issuer,omitempty"`       // common name of the certificate that issued the signer's
 	Root         string `json:"root,omitempty"`         // common name of the trusted root the chain ends in; empty if it ends in none
-	Fingerprint  string `json:"fingerprint,omitempty"`  // hexadecimal: SHA-256 of the certificate, or the OpenPGP fingerprint
+	// RootFingerprint is the SHA-256 of that root, hexadecimal.
+	RootFingerprint string `json:"root_fingerprint,omitempty"`
+	// PrivateRoot says that the root is trusted by those anchors only that list it among their own roots.
+	PrivateRoot bool   `json:"private_root,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"` // hexadecimal: SHA-256 of the certificate, or the OpenPGP fingerprint
 }
 
 // IsZero reports whether nobody is named.

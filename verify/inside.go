@@ -34,6 +34,7 @@ type node struct {
 	inner    Inner
 	findings []Finding
 	children []*node
+	names    map[string]string // what its own container calls the files in it
 }
 
 // Method names of findings about the walk itself.
@@ -205,11 +206,14 @@ func (in *inside) Offer(e Entry) error {
 		return err
 	}
 	w := in.walk
+	if installed, ok := in.node.names[e.Name]; ok {
+		e.Name = installed
+	}
 	name := e.Name
 	if name == "" {
 		name = "(without a name)"
 	}
-	n := &node{path: join(in.node.path, name)}
+	n := &node{path: join(in.node.path, name), names: e.Names}
 	if len(n.path) > maxPath {
 		n.path = n.path[:maxPath/2] + "…" + n.path[len(n.path)-maxPath/2:]
 	}

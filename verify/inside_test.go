@@ -207,6 +207,31 @@ func TestWhatIsWrongInsideIsSaid(t *testing.T) {
 	}
 }
 
+// namingOpener calls what is in an entry otherwise than the entry itself does.
+type namingOpener struct{ inner []byte }
+
+func (namingOpener) Method() string         { return "naming" }
+func (namingOpener) Match(a *Artifact) bool { return a.Format == "msi" }
+func (o namingOpener) Open(_ context.Context, _ *Artifact, inside Inside) ([]Finding, error) {
+	return nil, inside.Offer(Entry{Name: "disk1.tar", Size: int64(len(o.inner)), Reader: bytes.NewReader(o.inner),
+		Names: map[string]string{"f_1": "app/setup.exe", "f_2": "../evil.exe"}})
+}
+
+func TestAContainerMayNameTheFilesOfItsEntries(t *testing.T) {
+	inner := tarOf(t, member{name: "f_1", content: "MZ"}, member{name: "f_2", content: "MZ"}, member{name: "f_3", content: "MZ"})
+	e := &Examiner{Verifiers: []Verifier{initials{}}, Openers: []Opener{tarOpener{}, namingOpener{inner}}}
+	r := e.Examine(t.Context(), &Artifact{Format: "msi", Content: bytes.NewReader(nil)}, Env{Inside: true})
+	want := ` absent verify/no-method
+disk1.tar/app/setup.exe valid initials/valid
+disk1.tar/../evil.exe invalid unpack/traversal
+disk1.tar/../evil.exe valid initials/valid
+disk1.tar/f_3 valid initials/valid
+`
+	if got := said(r); got != want {
+		t.Errorf("findings:\n%s\nwant:\n%s", got, want)
+	}
+}
+
 func TestRatioBoundsSmallArtifacts(t *testing.T) {
 	if l := (Limits{}).withDefaults(10 << 20); l.Bytes != 400<<20 {
 		t.Errorf("10 MiB may become %d bytes", l.Bytes)

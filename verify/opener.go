@@ -48,6 +48,8 @@ type Entry struct {
 	// Unread says in one sentence why the bytes cannot be had: encryption, an unknown method of compression. The entry
 	// is reported as not looked into.
 	Unread string
+	// Names says what the container calls the files inside this entry: the name in there, to the path as installed.
+	Names map[string]string
 }
 
 // ErrBroken marks errors of an Entry's Reader that are the container's fault: a checksum that does not fit, a stream

@@ -60,17 +60,32 @@ type Sidecars interface {
 
 // Errors of Sidecars.Fetch.
 var (
-	ErrNotExist = errors.New("sidecar does not exist")
-	ErrTooLarge = errors.New("sidecar is larger than allowed")
+	ErrNotExist   = errors.New("sidecar does not exist")
+	ErrTooLarge   = errors.New("sidecar is larger than allowed")
+	ErrNoSidecars = errors.New("no sidecars are available here") // nothing is ever fetched here, whatever it is
 )
 
 // NoSidecars has nothing and says that it could not be told.
 type NoSidecars struct{}
 
-// Fetch implements Sidecars.
-func (NoSidecars) Fetch(context.Context, string, int64) ([]byte, error) {
-	return nil, errors.New("no sidecars are available here")
+// Fetch implements Sidecars. It returns ErrNoSidecars.
+func (NoSidecars) Fetch(context.Context, string, int64) ([]byte, error) { return nil, ErrNoSidecars }
+
+// HasSidecars returns false.
+func (NoSidecars) HasSidecars() bool { return false }
+
+// HasSidecars reports whether s may have anything. Where it has not, a verifier that has nothing to say without
+// sidecars need not ask.
+func HasSidecars(s Sidecars) bool {
+	h, ok := s.(interface{ HasSidecars() bool })
+	return s != nil && (!ok || h.HasSidecars())
 }
+
+// HasSidecars reports whether what the recorder takes note of may have anything.
+func (r *recorder) HasSidecars() bool { return HasSidecars(r.from) }
+
+// HasSidecars returns false: nothing is published beside a file inside a container.
+func (nothingBeside) HasSidecars() bool { return false }
 
 // Memory keeps what must never go backwards, such as the Date of an apt Release, for each anchor.
 // Implementations survive restarts.
@@ -91,10 +106,33 @@ type Trust struct {
 	Epoch string
 	// CodeSigning and Timestamping are the roots for Authenticode; nil means the set that is built in.
 	CodeSigning, Timestamping []*x509.Certificate
+	// CodeSigningLimits and TimestampingLimits restrict some of these roots.
+	CodeSigningLimits, TimestampingLimits []RootLimit
+	// Publishers are the anchors for Authenticode that bring roots of their own, which vouch under these anchors only.
+	Publishers []Authority
+	// Revocation is what is known about revoked certificates.
+	Revocation Revocation
 	// Keyrings are the OpenPGP keys by anchor.
 	Keyrings []Keyring
+	// PublicKeys are the minisign and signify keys by anchor.
+	PublicKeys []PublicKey
+	// Authorities are the anchors whose roots issue the certificates of detached CMS signatures.
+	Authorities []Authority
 	// Pins are the anchors that list a digest, by digest.
 	Pins map[Digest][]string
+}
+
+// PublicKey is one bare public key of an anchor; an anchor may have several.
+type PublicKey struct {
+	Anchor string
+	System string // whose signatures it makes: "minisign" or "signify"
+	Data   []byte // as in a public key file of that system, base64 undone: algorithm, key id, key
+}
+
+// Authority is the roots of one anchor, in which the chains of its signers end.
+type Authority struct {
+	Anchor string
+	Roots  []*x509.Certificate
 }
 
 // Keyring is the OpenPGP keys of one anchor, and what an apt archive signed by them is allowed to do.
