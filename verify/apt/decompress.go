@@ -14,6 +14,7 @@ import (
 	"github.com/ulikunitz/xz"
 
 	"github.com/sallyport-project/sallyport/verify"
+	"github.com/sallyport-project/sallyport/verify/internal/xzdict"
 )
 
 // errCompressed says that a compressed index does not decompress to what the Release lists.
@@ -29,7 +30,7 @@ func decompressor(r io.Reader, name string) (io.Reader, func(), error) {
 	case ".bz2":
 		return bzip2.NewReader(r), nothing, nil
 	case ".xz":
-		x, err := xz.ReaderConfig{DictCap: 64 << 20}.NewReader(r)
+		x, err := xz.ReaderConfig{DictCap: xzdict.Min}.NewReader(r)
 		return x, nothing, err
 	case ".zst":
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(128<<20))
@@ -51,7 +52,7 @@ func readIndex(compressed []byte, name string, plain *file) (*index, error) {
 		limit = plain.Size
 	}
 	if path.Ext(name) == ".xz" {
-		if err := checkXZ(compressed); err != nil {
+		if err := xzdict.Check(bytes.NewReader(compressed), int64(len(compressed))); err != nil {
 			return nil, fmt.Errorf("%w: %w", err, errCompressed)
 		}
 	}

@@ -63,14 +63,20 @@ func (*Verifier) Verify(ctx context.Context, a *verify.Artifact, env verify.Env)
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificate table: %w", err)
 	}
-	x := examination{authenticode.New(method, "program", env)}
+	x := examination{Examination: authenticode.New(method, "program", env), seen: new([]imageData)}
 	x.table(layout, entries, rest)
-	sums, err := digests(ctx, a, layout, x.Hashes())
+	return x.judge(ctx, a, layout)
+}
+
+// judge has the signatures judged, and what they say about the image checked.
+func (x examination) judge(ctx context.Context, a *verify.Artifact, l pe.Layout) ([]verify.Finding, error) {
+	sums, err := digests(ctx, a, l, x.Hashes())
 	if err != nil {
 		return nil, fmt.Errorf("hashing the image: %w", err)
 	}
 	x.Judge(sums)
-	return x.Findings(), nil
+	err = x.imageData(ctx, a, l, sums)
+	return x.Findings(), err
 }
 
 // one returns a single finding without a signer.

@@ -52,7 +52,7 @@ func (w *world) leaf(l at.Leaf) *at.Signer { return w.root.Issue(l) }
 
 // want is a list of codes with their statuses, such as "valid:valid" or "invalid:padding-data".
 func want(list ...string) []verifytest.Want {
-	statuses := map[string]verify.Status{"valid": verify.Valid, "invalid": verify.Invalid, "untrusted": verify.Untrusted, "absent": verify.Absent}
+	statuses := map[string]verify.Status{"valid": verify.Valid, "invalid": verify.Invalid, "untrusted": verify.Untrusted, "absent": verify.Absent, "inconclusive": verify.Inconclusive}
 	var out []verifytest.Want
 	for _, item := range list {
 		status, code, _ := strings.Cut(item, ":")

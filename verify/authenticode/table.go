@@ -9,11 +9,11 @@ import (
 	"github.com/sallyport-project/sallyport/verify/internal/pe"
 )
 
-// programs is what a signature in a certificate table is of.
-var programs = authenticode.Indirect(cms.OIDPEImageData)
-
 // examination is one run of Verify over one program.
-type examination struct{ *authenticode.Examination }
+type examination struct {
+	*authenticode.Examination
+	seen *[]imageData // what the signatures say about the image
+}
 
 // table collects the signatures of a certificate table and accounts for every other byte in and after it.
 func (x examination) table(l pe.Layout, entries []pe.Entry, rest []byte) {
@@ -49,7 +49,7 @@ func (x examination) entry(e pe.Entry, label string) {
 		x.Verdict(verify.Finding{Status: verify.Invalid, Code: "malformed", Detail: authenticode.Unreadable(label, err)})
 		return
 	}
-	x.Collect(der, label, programs)
+	x.Collect(der, label, programs(x.seen))
 	if len(after) == 0 && authenticode.AllZero(e.Padding) {
 		return // Length is the exact length
 	}

@@ -1,6 +1,7 @@
 package authenticode
 
 import (
+	"crypto/sha1"
 	"crypto/sha256"
 	"hash"
 
@@ -8,22 +9,34 @@ import (
 	"github.com/sallyport-project/sallyport/verify/internal/pe"
 )
 
-// tapName is where the Tap leaves the image's SHA-256 digest.
-const tapName = "authenticode/sha256"
+// Where the Tap leaves an image's digests. By them catalogues list programs that carry no signature.
+const (
+	tapName     = "authenticode/sha256"
+	tapNameSHA1 = "authenticode/sha1" // of unsigned images only
+)
 
-// Tap returns a Tap that computes the SHA-256 image digest while a signed program arrives. It leaves nothing where
-// the file is not a signed image that ends with its certificate table; Verify then computes what it needs.
+// Tap returns a Tap that computes the SHA-256 image digest while a program arrives, and of an unsigned one the SHA-1
+// digest as well. It leaves nothing where the file is not an image or does not end with its certificate table; Verify
+// then computes what it needs.
 func (*Verifier) Tap(head []byte) verify.Tap {
 	if len(head) < 2 || string(head[:2]) != "MZ" {
 		return nil
 	}
-	h := sha256.New()
-	return &tap{hash: h, stream: pe.NewStream(func(p []byte) { h.Write(p) })}
+	t := &tap{sha256: sha256.New(), sha1: sha1.New()}
+	t.stream = pe.NewStream(t.sink)
+	return t
 }
 
 type tap struct {
-	hash   hash.Hash
-	stream *pe.Stream
+	sha256, sha1 hash.Hash
+	stream       *pe.Stream
+}
+
+func (t *tap) sink(p []byte) {
+	t.sha256.Write(p)
+	if !t.stream.Signed() {
+		t.sha1.Write(p)
+	}
 }
 
 // Write implements io.Writer; it never fails.
@@ -34,7 +47,12 @@ func (t *tap) Write(p []byte) (int, error) {
 
 // Sum implements verify.Tap.
 func (t *tap) Sum(m map[string][]byte) {
-	if t.stream.Complete() {
-		m[tapName] = t.hash.Sum(nil)
+	if !t.stream.Complete() {
+		return
+	}
+	t.sink(t.stream.Padding())
+	m[tapName] = t.sha256.Sum(nil)
+	if !t.stream.Signed() {
+		m[tapNameSHA1] = t.sha1.Sum(nil)
 	}
 }

@@ -73,7 +73,10 @@ func (ca *CA) AsLoop(extensions ...pkix.Extension) *CA {
 }
 
 // Issue makes a signer below ca.
-func (ca *CA) Issue(l Leaf) *Signer {
+func (ca *CA) Issue(l Leaf) *Signer { return ca.IssueTo(newKey(l.RSA), l) }
+
+// IssueTo is Issue for a key that is there.
+func (ca *CA) IssueTo(key crypto.Signer, l Leaf) *Signer {
 	if l.Organization == "" {
 		l.Organization = "Test Publisher"
 	}
@@ -92,7 +95,6 @@ func (ca *CA) Issue(l Leaf) *Signer {
 		UnknownExtKeyUsage: l.UnknownUsage,
 		ExtraExtensions:    l.Extensions,
 	}
-	key := newKey(l.RSA)
 	return &Signer{Certificate: create(template, ca, key, ca.key), Chain: ca.Chain, Key: key}
 }
 

@@ -68,22 +68,71 @@ func hashAlgorithm(b *cryptobyte.Builder, h crypto.Hash) {
 	})
 }
 
-// indirectData writes the contents of an SpcIndirectDataContent over a PE image.
-func indirectData(b *cryptobyte.Builder, kind cms.OID, h crypto.Hash, digest []byte) {
+// indirectData writes the contents of an SpcIndirectDataContent. A nil data is that of a PE image.
+func indirectData(b *cryptobyte.Builder, kind cms.OID, data []byte, h crypto.Hash, digest []byte) {
+	if data == nil {
+		data = ImageData(nil)
+	}
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		oid(b, kind)
-		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { // SpcPeImageData
-			b.AddASN1BitString(nil)
-			b.AddASN1(explicit(0), func(b *cryptobyte.Builder) { // SpcLink, file
-				b.AddASN1(explicit(2), func(b *cryptobyte.Builder) {
-					b.AddASN1(asn1.Tag(0).ContextSpecific(), func(*cryptobyte.Builder) {})
-				})
-			})
-		})
+		b.AddBytes(data)
 	})
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		hashAlgorithm(b, h)
 		b.AddASN1OctetString(digest)
+	})
+}
+
+// ImageData returns an SpcPeImageData whose file is the given SpcLink, DER without the explicit tag around it; nil means
+// an empty name.
+func ImageData(link []byte) []byte {
+	if link == nil {
+		link = build(func(b *cryptobyte.Builder) {
+			b.AddASN1(explicit(2), func(b *cryptobyte.Builder) {
+				b.AddASN1(asn1.Tag(0).ContextSpecific(), func(*cryptobyte.Builder) {})
+			})
+		})
+	}
+	return build(func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1BitString(nil)
+			b.AddASN1(explicit(0), func(b *cryptobyte.Builder) { b.AddBytes(link) })
+		})
+	})
+}
+
+// PageHashes returns the SpcLink of an image with page hashes: table is 4 bytes of offset and a digest for each page.
+func PageHashes(h crypto.Hash, table []byte) []byte {
+	kind := cms.NewOID(1, 3, 6, 1, 4, 1, 311, 2, 3, 1)
+	if h == crypto.SHA256 {
+		kind = cms.NewOID(1, 3, 6, 1, 4, 1, 311, 2, 3, 2)
+	}
+	object := build(func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) {
+			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				oid(b, kind)
+				b.AddASN1(asn1.SET, func(b *cryptobyte.Builder) { b.AddASN1OctetString(table) })
+			})
+		})
+	})
+	return build(func(b *cryptobyte.Builder) {
+		b.AddASN1(explicit(1), func(b *cryptobyte.Builder) {
+			b.AddASN1OctetString([]byte("\xa6\xb5\x86\xd5\xb4\xa1\x24\x66\xae\x05\xa2\x17\xda\x8e\x60\xd6"))
+			b.AddASN1OctetString(object)
+		})
+	})
+}
+
+// SubjectInfo returns an SpcSipInfo with the GUID of a Subject Interface Package as it stands in signatures.
+func SubjectInfo(guid []byte) []byte {
+	return build(func(b *cryptobyte.Builder) {
+		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1Int64(1)
+			b.AddASN1OctetString(guid)
+			for range 5 {
+				b.AddASN1Int64(0)
+			}
+		})
 	})
 }
 

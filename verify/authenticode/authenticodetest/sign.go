@@ -26,6 +26,7 @@ type Signature struct {
 	CRLs         [][]byte // elements of the revocation set, DER
 	Unsigned     []Unsigned
 	Kind         cms.OID    // what is said to be signed; default: a PE image
+	Data         []byte     // Kind's own data, DER; default: SpcPeImageData without page hashes
 	Digest       []byte     // the file's digest, where it should not be the right one
 	Breaks       bool       // the signature value does not fit
 	Attributes   []Unsigned // further signed attributes, or the same again
@@ -132,9 +133,21 @@ func SignedData(image []byte, s Signature) []byte {
 	if digest == nil {
 		digest = PEDigest(image, s.Hash)
 	}
-	content := build(func(b *cryptobyte.Builder) { indirectData(b, s.Kind, s.Hash, digest) })
+	content := build(func(b *cryptobyte.Builder) { indirectData(b, s.Kind, s.Data, s.Hash, digest) })
+	return SignContent(cms.OIDIndirectData, content, s, func(n Signature) []byte { return SignedData(image, n) })
+}
+
+// SignContent returns a signature of content, the contents octets of a SEQUENCE of the given type, as a DER ContentInfo.
+// nest makes each nested signature; nil means that they are of the same content.
+func SignContent(kind cms.OID, content []byte, s Signature, nest func(Signature) []byte) []byte {
+	if s.Hash == 0 {
+		s.Hash = crypto.SHA256
+	}
+	if nest == nil {
+		nest = func(n Signature) []byte { return SignContent(kind, content, n, nil) }
+	}
 	attributes := [][]byte{
-		attribute(cms.OIDContentType, build(func(b *cryptobyte.Builder) { oid(b, cms.OIDIndirectData) })),
+		attribute(cms.OIDContentType, build(func(b *cryptobyte.Builder) { oid(b, kind) })),
 		attribute(cms.OIDMessageDigest, octets(sum(s.Hash, content))),
 	}
 	for _, a := range s.Attributes {
@@ -147,7 +160,7 @@ func SignedData(image []byte, s Signature) []byte {
 	info.sign()
 	info.unsigned = append(info.unsigned, s.Unsigned...)
 	for _, n := range s.Nested {
-		info.unsigned = append(info.unsigned, Unsigned{cms.OIDNestedSignature, SignedData(image, n)})
+		info.unsigned = append(info.unsigned, Unsigned{cms.OIDNestedSignature, nest(n)})
 	}
 	certs := append(append([][]byte{s.Signer.Certificate.Raw}, s.Signer.Chain...), s.Certificates...)
 	for _, ts := range append([]*Timestamp{s.Timestamp}, s.More...) {
@@ -162,7 +175,7 @@ func SignedData(image []byte, s Signature) []byte {
 	inner := build(func(b *cryptobyte.Builder) { // the content without an OCTET STRING around it, as in PKCS #7
 		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(content) })
 	})
-	return contentInfo(1, cms.OIDIndirectData, inner, certs, s.CRLs, &info)
+	return contentInfo(1, kind, inner, certs, s.CRLs, &info)
 }
 
 // over makes the unsigned attribute that confirms the time of a signature value.

@@ -46,7 +46,7 @@ func Unreadable(where string, err error) string {
 }
 
 // identity names the signer, with the root of its path where there is one.
-func identity(leaf *cms.Certificate, path cms.Path) verify.Identity {
+func (x *Examination) identity(leaf *cms.Certificate, path cms.Path) verify.Identity {
 	id := verify.Identity{
 		Name:         leaf.Subject.Best(),
 		Organization: leaf.Subject.Organization,
@@ -56,7 +56,9 @@ func identity(leaf *cms.Certificate, path cms.Path) verify.Identity {
 		Fingerprint:  leaf.Fingerprint(),
 	}
 	if path != nil {
-		id.Root = nameOf(path.Root().Subject)
+		root := path.Root()
+		id.Root, id.RootFingerprint = nameOf(root.Subject), root.Fingerprint()
+		id.PrivateRoot = !x.trust.general.Contains(root)
 	}
 	return id
 }

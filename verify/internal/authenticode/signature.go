@@ -158,13 +158,9 @@ func (x *Examination) Judge(sums map[crypto.Hash][]byte) {
 	var untrusted []*signature
 	for _, s := range x.signatures {
 		f, judged := x.judgeOne(s, sums)
-		x.Verdict(f)
+		x.conclude(f, judged)
 		if f.Status == verify.Untrusted {
 			untrusted = append(untrusted, s)
-		}
-		if judged.weak && f.Status == verify.Valid {
-			x.Remark(verify.Valid, "weak-digest", "The %s relies on SHA-1; it stands because a trusted timestamp of %s is older than %s.",
-				s.label, day(f.SignedAt), sha1End.Format(time.DateOnly))
 		}
 		x.inspect(s, judged)
 	}
@@ -198,11 +194,11 @@ func (x *Examination) bulk(untrusted []*signature) {
 
 // judged is what was learnt about a signature on the way to its verdict.
 type judged struct {
-	weak bool // it relies on SHA-1
-
-	leaf  *cms.Certificate
-	path  cms.Path // nil if it leads to no root
-	times []timestamp
+	leaf    *cms.Certificate
+	path    cms.Path // nil if it leads to no root
+	times   []timestamp
+	remarks []remark         // on how it relies on what is weak
+	more    []verify.Finding // by paths to other roots that anchors bring
 }
 
 // judgeOne follows one signature: from the file's bytes to the signed digest, from there to the signer's key, from
@@ -233,50 +229,15 @@ func (x *Examination) judgeOne(s *signature, sums map[crypto.Hash][]byte) (verif
 		if errors.Is(err, cms.ErrExplicitCurve) {
 			return invalid("explicit-curve", "The %s uses a key that brings its own elliptic curve, with which any key can be counterfeited (CVE-2020-0601).", s.label)
 		}
+		if errors.Is(err, cms.ErrWeakKey) {
+			return invalid("weak-key", "The %s uses an RSA key of less than 1024 bits, which others can find out.", s.label)
+		}
 		return invalid("bad-signature", "The %s is wrong: %s.", s.label, err)
 	}
 	if h == crypto.MD5 || s.signer.Hash() == crypto.MD5 {
 		return invalid("weak-digest", "The %s relies on MD5, for which anybody can make two files with one digest.", s.label)
 	}
 	return x.judgeTrust(s, &j, h), j
-}
-
-// judgeTrust looks for a path to a trusted root and says whether it holds at the time of signing.
-func (x *Examination) judgeTrust(s *signature, j *judged, h crypto.Hash) verify.Finding {
-	signedAt, authority := trustedTime(j.times)
-	at := signedAt
-	if signedAt.IsZero() || j.leaf.Allows(cms.OIDLifetimeSigning) {
-		at = x.at
-	}
-	untrusted := func(code, detail string, path cms.Path) verify.Finding {
-		return verify.Finding{Status: verify.Untrusted, Code: code, Signer: identity(j.leaf, path), SignedAt: signedAt, Detail: detail}
-	}
-	pool := cms.NewPool(s.data.Certificates, x.trust.signing, x.checks)
-	path, err := pool.Path(j.leaf, cms.OIDCodeSigning, at)
-	var pathErr *cms.PathError
-	if errors.As(err, &pathErr) {
-		return untrusted(reasonCode(pathErr.Reason), x.whyUntrusted(s, j, pathErr, signedAt), pathErr.Path)
-	}
-	j.path = path
-	weakest := cms.Weaker(cms.Weaker(h, s.signer.Hash()), path.WeakestHash())
-	j.weak = weakest == crypto.SHA1
-	if j.weak && (signedAt.IsZero() || !signedAt.Before(sha1End)) {
-		return untrusted("weak-digest", fmt.Sprintf("The %s relies on SHA-1, and no trusted timestamp proves that it is older than %s.",
-			s.label, sha1End.Format(time.DateOnly)), path)
-	}
-	f := verify.Finding{Status: verify.Valid, Code: "valid", Signer: identity(j.leaf, path), SignedAt: signedAt}
-	f.Detail = fmt.Sprintf("The %s covers the whole %s with %s and leads to the root %q; ", s.label, x.noun, cms.HashName(h), nameOf(path.Root().Subject))
-	switch {
-	case signedAt.IsZero():
-		f.NotAfter = expiry(path)
-		f.Detail += fmt.Sprintf("%s, so it ends with its certificates at %s.", noTime(j.times), day(f.NotAfter))
-	case j.leaf.Allows(cms.OIDLifetimeSigning):
-		f.NotAfter = expiry(path)
-		f.Detail += fmt.Sprintf("%q confirmed it at %s, but its certificate is for lifetime signing: it ends at %s all the same.", authority, day(signedAt), day(f.NotAfter))
-	default:
-		f.Detail += fmt.Sprintf("%q confirmed it at %s.", authority, day(signedAt))
-	}
-	return f
 }
 
 // reasonCode names why there is no path.

@@ -14,6 +14,8 @@ type timestamp struct {
 	*cms.Timestamp
 	path cms.Path // nil if the authority is not trusted
 	why  string   // not trusted, then
+	// unknown says why its authority's revocation is not known, if that is all that is missing.
+	unknown string
 }
 
 // timestamps checks every timestamp of a signature. One that is wrong is a finding: somebody put it there.
@@ -70,9 +72,26 @@ func (x *Examination) trustTimestamp(ts *cms.Timestamp) timestamp {
 	case ts.Time.After(x.at.Add(clockSkew)):
 		out.why = fmt.Sprintf("it is of %s, which has not come yet", day(ts.Time))
 	default:
-		out.path = path
+		x.authority(&out, path)
 	}
 	return out
+}
+
+// authority takes a timestamp for trusted unless its authority's keys are too short or were revoked.
+func (x *Examination) authority(ts *timestamp, path cms.Path) {
+	if c, bits := path.SmallestKey(); c != nil && bits < shortKey && !ts.Time.Before(weakKeyEnd) {
+		ts.why = fmt.Sprintf("it relies on an RSA key of %d bits and says it is younger than %s", bits, weakKeyEnd.Format(time.DateOnly))
+		return
+	}
+	st := x.standing(path, ofAuthority(ts.Time))
+	switch {
+	case st.revoked != nil:
+		ts.why = revocationText(st.revoked, st.entry)
+	case x.trust.revocation.Required && st.unknown != "":
+		ts.why, ts.unknown = "whether its authority has been revoked is not known "+st.unknown, st.unknown
+	default:
+		ts.path = path
+	}
 }
 
 // trustedTime returns the earliest time that a trusted authority states, and the authority's name.

@@ -61,6 +61,7 @@ const (
 	usageDigitalSignature  = 0
 	usageContentCommitment = 1
 	usageCertSign          = 5
+	usageCRLSign           = 6
 )
 
 // extensions is what a certificate's extensions say about its place in a path.
@@ -91,21 +92,28 @@ func readExtensions(tbs *cryptobyte.String) ([]Extension, error) {
 	}
 	var out []Extension
 	for !list.Empty() {
-		var body, value cryptobyte.String
-		var e Extension
-		if !readSequence(&list, &body) || !readOID(&body, &e.OID) || len(out) == maxExtensions {
+		e, ok := readExtension(&list)
+		if !ok || len(out) == maxExtensions {
 			return nil, malformed("extension")
 		}
-		if body.PeekASN1Tag(asn1.BOOLEAN) && !body.ReadASN1Boolean(&e.Critical) {
-			return nil, malformed("extension")
-		}
-		if !body.ReadASN1(&value, asn1.OCTET_STRING) || !body.Empty() {
-			return nil, malformed("extension")
-		}
-		e.Value = value
 		out = append(out, e)
 	}
 	return out, nil
+}
+
+func readExtension(list *cryptobyte.String) (e Extension, ok bool) {
+	var body, value cryptobyte.String
+	if !readSequence(list, &body) || !readOID(&body, &e.OID) {
+		return e, false
+	}
+	if body.PeekASN1Tag(asn1.BOOLEAN) && !body.ReadASN1Boolean(&e.Critical) {
+		return e, false
+	}
+	if !body.ReadASN1(&value, asn1.OCTET_STRING) || !body.Empty() {
+		return e, false
+	}
+	e.Value = value
+	return e, true
 }
 
 // read takes from a certificate's extensions what decides about paths.

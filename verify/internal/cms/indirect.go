@@ -16,6 +16,17 @@ type IndirectData struct {
 
 // ParseIndirectData reads the content of a SignedData of type OIDIndirectData.
 func ParseIndirectData(d *SignedData) (*IndirectData, error) {
+	out, err := parseIndirect(d)
+	if err != nil {
+		return nil, err
+	}
+	if h := out.Digest.Hash(); h != 0 && len(out.Sum) != h.Size() {
+		return nil, malformed("%s digest of %d bytes", HashName(h), len(out.Sum))
+	}
+	return out, nil
+}
+
+func parseIndirect(d *SignedData) (*IndirectData, error) {
 	if d.ContentType != OIDIndirectData || d.Octets || d.Content == nil {
 		return nil, malformed("signed content of type %s, not the digest of a file", d.ContentType)
 	}
@@ -28,9 +39,6 @@ func ParseIndirectData(d *SignedData) (*IndirectData, error) {
 	if !readSequence(&s, &info) || !s.Empty() || !readAlgorithm(&info, &out.Digest) ||
 		!info.ReadASN1(&sum, asn1.OCTET_STRING) || !info.Empty() {
 		return nil, malformed("digest in SpcIndirectDataContent")
-	}
-	if h := out.Digest.Hash(); h != 0 && len(sum) != h.Size() {
-		return nil, malformed("%s digest of %d bytes", HashName(h), len(sum))
 	}
 	out.Sum = sum
 	return out, nil

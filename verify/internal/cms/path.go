@@ -108,13 +108,30 @@ func NewPool(certs []*Certificate, roots *Roots, checks *Checks) *Pool {
 // Path finds a chain from leaf to a root that is fit for a usage at a time (RFC 5280 section 6, without policies and
 // revocation, and with the extended key usages of every certificate restricting those below, as Windows does it).
 func (p *Pool) Path(leaf *Certificate, usage OID, at time.Time) (Path, error) {
-	best := &PathError{Reason: NoRoot, Detail: "its certificate does not lead to a trusted root"}
 	var found Path
+	err := p.Paths(leaf, usage, at, func(path Path) bool {
+		found = path
+		return true
+	})
+	if found != nil {
+		return found, nil
+	}
+	return nil, err
+}
+
+// Paths shows every chain that Path may return to visit, until that returns true: a certificate may have been issued by
+// several authorities (cross-signed). The error is that of Path, nil if there was a chain.
+func (p *Pool) Paths(leaf *Certificate, usage OID, at time.Time, visit func(Path) bool) error {
+	best := &PathError{Reason: NoRoot, Detail: "its certificate does not lead to a trusted root"}
+	found := false
 	p.walk(leaf, func(path Path) bool {
 		err := path.check(usage, at)
 		if err == nil {
-			found = append(Path{}, path...)
-			return true
+			err = p.roots.limit(path, at)
+		}
+		if err == nil {
+			found = true
+			return visit(append(Path{}, path...))
 		}
 		if best.Path == nil || err.Reason > best.Reason {
 			best = err
@@ -122,10 +139,10 @@ func (p *Pool) Path(leaf *Certificate, usage OID, at time.Time) (Path, error) {
 		}
 		return false
 	})
-	if found != nil {
-		return found, nil
+	if found {
+		return nil
 	}
-	return nil, best
+	return best
 }
 
 // walk shows every chain from leaf to a root to visit until that returns true.
@@ -178,7 +195,7 @@ func (p *Pool) issuers(c *Certificate) []*Certificate {
 			likely = append(likely, issuer)
 		}
 	}
-	for _, root := range p.roots.bySubject[string(c.RawIssuer)] {
+	for _, root := range p.roots.named(string(c.RawIssuer)) {
 		sort(root)
 	}
 	for _, issuer := range p.certs {

@@ -16,6 +16,9 @@ import (
 // curve. A key on a curve of the attacker's choice can be made to fit any trusted public key (CVE-2020-0601).
 var ErrExplicitCurve = errors.New("the key defines its own elliptic curve (CVE-2020-0601)")
 
+// ErrWeakKey is returned for an RSA key of less than 1024 bits: such keys have been factored.
+var ErrWeakKey = errors.New("the RSA key has less than 1024 bits")
+
 // parsePublicKey reads a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7) with an RSA key of 1024 to 8192 bits or an
 // ECDSA key on a named NIST curve.
 func parsePublicKey(spki []byte) (crypto.PublicKey, error) {
@@ -43,7 +46,10 @@ func parseRSA(der []byte) (crypto.PublicKey, error) {
 		!body.ReadASN1Integer(key.N) || !body.ReadASN1Integer(&key.E) || !body.Empty() {
 		return nil, malformed("RSA key")
 	}
-	if n := key.N.BitLen(); key.N.Sign() <= 0 || n < 1024 || n > maxKeyBits || key.E < 3 || key.E > 1<<31-1 || key.E%2 == 0 {
+	if key.N.Sign() > 0 && key.N.BitLen() < 1024 {
+		return nil, ErrWeakKey
+	}
+	if n := key.N.BitLen(); key.N.Sign() <= 0 || n > maxKeyBits || key.E < 3 || key.E > 1<<31-1 || key.E%2 == 0 {
 		return nil, errors.New("RSA key of an unsafe size")
 	}
 	return &key, nil
@@ -74,4 +80,26 @@ func parseEC(params, point []byte) (crypto.PublicKey, error) {
 		return nil, malformed("point on the elliptic curve")
 	}
 	return key, nil
+}
+
+// SmallestKey returns the certificate of a path, the root left out, that has the shortest RSA key, and that key's length
+// in bits; nil if there is no RSA key.
+func (p Path) SmallestKey() (c *Certificate, bits int) {
+	for _, o := range p[:len(p)-1] {
+		key, err := o.PublicKey()
+		if k, ok := key.(*rsa.PublicKey); err == nil && ok && (c == nil || k.N.BitLen() < bits) {
+			c, bits = o, k.N.BitLen()
+		}
+	}
+	return c, bits
+}
+
+// HasKeyOf reports whether a certificate of the path has the same public key as c.
+func (p Path) HasKeyOf(c *Certificate) bool {
+	for _, o := range p {
+		if string(o.spki) == string(c.spki) {
+			return true
+		}
+	}
+	return false
 }

@@ -180,7 +180,11 @@ func verifySignature(key crypto.PublicKey, alg Algorithm, digest crypto.Hash, me
 	if r.scheme == schemeUnknown {
 		return errors.New("unknown or contradictory signature algorithm " + alg.OID.String())
 	}
-	sum := hashOf(r.hash, message)
+	return verifySum(key, r, hashOf(r.hash, message), signature)
+}
+
+// verifySum checks a signature over a message with this hash.
+func verifySum(key crypto.PublicKey, r recipe, sum, signature []byte) error {
 	switch k := key.(type) {
 	case *rsa.PublicKey:
 		if r.scheme == schemePKCS1 && rsa.VerifyPKCS1v15(k, r.hash, sum, signature) == nil {

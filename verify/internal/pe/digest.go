@@ -17,6 +17,7 @@ var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
 // up to the certificate table, without the checksum and the security directory's entry ("Windows Authenticode Portable
 // Executable Signature Format", Calculating the PE Image Hash). What lies between the last section and the table is
 // included, in file order; so there is no byte before the table that the digest does not cover besides those twelve.
+// An image without a table is hashed as if it were filled up with zero bytes to a multiple of 8, where a table would begin.
 //
 // It stops with ctx's error when ctx is done.
 func Digest(ctx context.Context, r io.ReaderAt, l Layout, functions ...crypto.Hash) (map[crypto.Hash][]byte, error) {
@@ -44,10 +45,16 @@ func Digest(ctx context.Context, r io.ReaderAt, l Layout, functions ...crypto.Ha
 	}
 	out := map[crypto.Hash][]byte{}
 	for f, h := range sums {
+		if !l.Signed() {
+			h.Write(padding(l.Size))
+		}
 		out[f] = h.Sum(nil)
 	}
 	return out, nil
 }
+
+// padding returns the zero bytes that are missing to a multiple of 8.
+func padding(size int64) []byte { return make([]byte, (alignment-size%alignment)%alignment) }
 
 // Filter passes on those bytes of an image that the Authenticode digest covers. It sees the image in order.
 type Filter struct {

@@ -9,8 +9,8 @@ import (
 // maxBuffered is how many first bytes a Stream keeps while it looks for the headers.
 const maxBuffered = 64 << 10
 
-// Stream passes on the bytes that the digest of a signed image covers while the image arrives, before its size is
-// known. Of an image that is unsigned, malformed, or has its headers out of reach it passes on nothing.
+// Stream passes on the bytes that the digest of an image covers while the image arrives, before its size is known. Of
+// one that is malformed, or has its headers out of reach, it passes on nothing.
 type Stream struct {
 	sink   func([]byte)
 	head   []byte // until the headers are complete
@@ -45,19 +45,36 @@ func (s *Stream) begin() {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF) && len(s.head) < maxBuffered:
 		return
-	case err != nil || h.tableSize == 0 || h.table < max(h.directory+directorySize, 1):
+	case err != nil || h.table|h.tableSize != 0 && (h.tableSize == 0 || h.table < max(h.directory+directorySize, 1)):
 		s.dead, s.head = true, nil
 		return
 	}
 	s.layout = Layout{Checksum: h.checksum, Directory: h.directory, Table: h.table, TableSize: h.tableSize}
+	if h.tableSize == 0 {
+		s.layout.Table = whole
+	}
 	s.end = h.end
 	s.filter = NewFilter(s.layout, s.sink)
 	s.filter.Write(s.head)
 	s.head = nil
 }
 
-// Complete reports, after the last byte, whether all that the digest covers was passed on: the image is signed and
-// ends where its certificate table does, and its headers lie within it.
+// Signed reports whether the image has a certificate table. It is known as soon as anything is passed on.
+func (s *Stream) Signed() bool { return s.filter != nil && s.layout.Signed() }
+
+// Complete reports, after the last byte, whether all that the digest covers was passed on, Padding aside: the headers lie
+// within the image, and it ends where its certificate table does, if it has one.
 func (s *Stream) Complete() bool {
-	return s.filter != nil && s.end <= s.size && s.size == s.layout.Table+s.layout.TableSize
+	if s.filter == nil || s.end > s.size {
+		return false
+	}
+	return !s.layout.Signed() || s.size == s.layout.Table+s.layout.TableSize
+}
+
+// Padding returns the zero bytes that the digest of an unsigned image counts after its last byte.
+func (s *Stream) Padding() []byte {
+	if s.Signed() {
+		return nil
+	}
+	return padding(s.size)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"time"
 
@@ -30,11 +31,13 @@ const (
 // Signature is what was found out about one signature.
 type Signature struct {
 	Outcome     Outcome
+	Cause       Cause     // Unusable: what is wrong with the key; Malformed: what with the signature
 	Reason      string    // why it is not Good, for a person
 	KeyID       string    // 16 upper-case hexadecimal digits, as the signature claims; "" if it claims none
 	UserID      string    // Good and Unusable: the primary user id of the key
 	Fingerprint string    // Good and Unusable: of the primary key, upper-case hexadecimal
 	Created     time.Time // as the signature claims
+	NotBegun    bool      // Expired: it is dated in the future
 	KeyEnds     time.Time // Good: when the key or the signature expires; zero if never
 }
 
@@ -183,20 +186,8 @@ func admissible(sig *packet.Signature) (Outcome, string) {
 // judgement, not when the signature was made: a key whose life was prolonged is often published with its new
 // self-signature only, which is younger than what it signed.
 func underKey(e *openpgp.Entity, message []byte, sig *packet.Signature, at time.Time) Signature {
-	out := Signature{Outcome: Unusable, UserID: userID(e, at), Fingerprint: fingerprint(e.PrimaryKey)}
-	key, ok := e.SigningKeyById(at, *sig.IssuerKeyId, config(at))
-	switch {
-	case !ok:
-		out.Reason = "the key is expired, revoked, too weak or not meant for signing"
-		if _, err := e.VerifyPrimaryKey(at, config(at)); err != nil {
-			out.Reason = err.Error()
-		}
-		return out
-	case sig.CreationTime.Before(key.PublicKey.CreationTime):
-		out.Reason = "it is older than the key"
-		return out
-	case sig.SigExpired(at):
-		out.Outcome, out.Reason = Expired, "it is not valid at the time of judgement"
+	out, key := usable(e, sig, at)
+	if out.Outcome != Good {
 		return out
 	}
 	h := sig.Hash.New()
@@ -206,17 +197,45 @@ func underKey(e *openpgp.Entity, message []byte, sig *packet.Signature, at time.
 		text = openpgp.NewCanonicalTextHash(h)
 	}
 	if _, err := text.Write(message); err != nil {
-		out.Reason = err.Error()
+		out.Outcome, out.Reason = Unusable, err.Error()
 		return out
 	}
-	if err := key.PublicKey.VerifySignature(h, sig); err != nil {
-		return Signature{Outcome: Bad, Reason: err.Error()}
+	return settled(out, key, h, sig)
+}
+
+// usable says whether e's key that a signature names may have made it, as of the moment at. Where it may, the outcome is
+// Good until settled has looked at the document.
+func usable(e *openpgp.Entity, sig *packet.Signature, at time.Time) (Signature, openpgp.Key) {
+	out := Signature{Outcome: Unusable, UserID: userID(e, at), Fingerprint: fingerprint(e.PrimaryKey)}
+	key, ok := e.SigningKeyById(at, *sig.IssuerKeyId, config(at))
+	switch {
+	case !ok:
+		out.Cause, out.Reason = whyUnusable(e, *sig.IssuerKeyId, at)
+	case (sig.Version == 6) != (key.PublicKey.Version == 6):
+		out.Cause, out.Reason = OtherVersion, fmt.Sprintf("it is of version %d, and the key of version %d", sig.Version, key.PublicKey.Version)
+	case sig.CreationTime.Before(key.PublicKey.CreationTime):
+		out.Cause, out.Reason = OlderThanKey, "it is older than the key"
+	case sig.SigExpired(at):
+		out.Outcome, out.Reason = Expired, "it is not valid at the time of judgement"
+		out.NotBegun = sig.CreationTime.After(at)
+	default:
+		out.Outcome = Good
 	}
-	out.Outcome = Good
+	if !ok {
+		return out, key
+	}
 	out.KeyEnds = earliest(
 		ends(e.PrimaryKey.CreationTime, key.PrimarySelfSignature.KeyLifetimeSecs),
 		ends(key.PublicKey.CreationTime, key.SelfSignature.KeyLifetimeSecs),
 		ends(sig.CreationTime, sig.SigLifetimeSecs))
+	return out, key
+}
+
+// settled verifies a signature over the document that was written to h, which it uses up.
+func settled(out Signature, key openpgp.Key, h hash.Hash, sig *packet.Signature) Signature {
+	if err := key.PublicKey.VerifySignature(h, sig); err != nil {
+		return Signature{Outcome: Bad, Reason: err.Error()}
+	}
 	return out
 }
 

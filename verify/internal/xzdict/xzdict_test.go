@@ -1,48 +1,17 @@
-package apt
+package xzdict
 
 import (
 	"bytes"
 	"errors"
-	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/ulikunitz/xz"
 )
 
-// TestDictionaryOfXZIsBounded guards against a header of a few bytes that asks for gigabytes of memory.
-func TestDictionaryOfXZIsBounded(t *testing.T) {
-	var b bytes.Buffer
-	w, err := xz.NewWriter(&b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write([]byte("Filename: a\n")); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	raw := b.Bytes()
-	if _, err := readIndex(raw, "Packages.xz", nil); err != nil {
-		t.Fatal(err)
-	}
-	// The block header follows the stream header of 12 bytes: size, flags, filter 0x21, 1, dictionary size, ..., CRC-32.
-	block := raw[12 : 12+4*(int(raw[12])+1)]
-	at := bytes.Index(block, []byte{0x21, 1}) + 2
-	block[at] = 38 // 2 GiB
-	sum := crc32.ChecksumIEEE(block[:len(block)-4])
-	for i := range 4 {
-		block[len(block)-4+i] = byte(sum >> (8 * i))
-	}
-	_, err = readIndex(raw, "Packages.xz", nil)
-	if err == nil || !strings.Contains(err.Error(), "dictionary") {
-		t.Errorf("error = %v, want one about the dictionary", err)
-	}
-}
+func check(b []byte) error { return Check(bytes.NewReader(b), int64(len(b))) }
 
 // What the reference tool makes passes, in several blocks and streams too; what is cut or changed is refused or at
 // least does not crash.
@@ -61,29 +30,29 @@ func TestXZFilesOfTheReferenceToolPass(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := checkXZ(out); err != nil {
+		if err := check(out); err != nil {
 			t.Errorf("xz %v: %v", args, err)
 		}
 		all = append(append(all, out...), 0, 0, 0, 0)
 	}
-	if err := checkXZ(all); err != nil {
+	if err := check(all); err != nil {
 		t.Errorf("several streams with padding: %v", err)
 	}
 	large, err := exec.Command("xz", "--lzma2=dict=128MiB", "-c", file).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := checkXZ(large); err == nil || errors.Is(err, errXZ) {
+	if err := check(large); err == nil || !errors.Is(err, ErrTooLarge) {
 		t.Errorf("a dictionary of 128 MiB: %v", err)
 	}
 	for _, b := range [][]byte{all[:len(all)-9], all[5:], []byte("YZ"), bytes.Repeat([]byte{0xff}, 64)} {
-		if err := checkXZ(b); err == nil {
+		if err := check(b); err == nil {
 			t.Errorf("%d bytes that are no .xz file pass", len(b))
 		}
 	}
 }
 
-func FuzzCheckXZ(f *testing.F) {
+func FuzzCheck(f *testing.F) {
 	var b bytes.Buffer
 	w, err := xz.NewWriter(&b)
 	if err != nil {
@@ -92,5 +61,5 @@ func FuzzCheckXZ(f *testing.F) {
 	w.Write([]byte("Filename: a\n"))
 	w.Close()
 	f.Add(b.Bytes())
-	f.Fuzz(func(t *testing.T, b []byte) { checkXZ(b) })
+	f.Fuzz(func(t *testing.T, b []byte) { Check(bytes.NewReader(b), int64(len(b))) })
 }
