@@ -1,0 +1,35 @@
+// Package minisign verifies the signatures that minisign makes: Ed25519 over a file or its BLAKE2b-512 digest, in a
+// text file that is published beside it under the name file.minisig.
+//
+// The format: https://jedisct1.github.io/minisign/ ("Signature format"). The keys are the operator's.
+package minisign
+
+import (
+	"context"
+
+	"github.com/sallyport-project/sallyport/verify"
+	"github.com/sallyport-project/sallyport/verify/internal/beside"
+	"github.com/sallyport-project/sallyport/verify/internal/signify"
+)
+
+// Verifier implements verify.Verifier. It may be used concurrently.
+type Verifier struct{ system signify.System }
+
+// New returns a Verifier.
+func New() *Verifier {
+	return &Verifier{signify.System{Name: "minisign", Suffixes: []string{".minisig"}}}
+}
+
+// Method returns "minisign".
+func (v *Verifier) Method() string { return v.system.Name }
+
+// Match reports whether a is a file that can have a signature beside it.
+func (v *Verifier) Match(a *verify.Artifact) bool {
+	_, ok := beside.Of(a)
+	return ok
+}
+
+// Verify implements verify.Verifier.
+func (v *Verifier) Verify(ctx context.Context, a *verify.Artifact, env verify.Env) ([]verify.Finding, error) {
+	return v.system.Examine(ctx, a, env)
+}
