@@ -1,0 +1,52 @@
+package unpack
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sallyport-project/sallyport/verify/internal/rpmfile"
+)
+
+// scriptlet is a program in a package's header that rpm runs.
+type scriptlet struct{ name, text string }
+
+// rpmScripts are the tags of scriptlets and of their interpreters.
+var rpmScripts = []struct {
+	name            string
+	script, program uint32
+}{
+	{"pretrans", 1151, 1153}, {"pre", 1023, 1085}, {"post", 1024, 1086}, {"preun", 1025, 1087}, {"postun", 1026, 1088},
+	{"posttrans", 1152, 1154}, {"preuntrans", 5103, 5105}, {"postuntrans", 5104, 5106}, {"verify", 1079, 1091},
+	{"trigger", 1065, 1092}, {"filetrigger", 5066, 5067}, {"transfiletrigger", 5076, 5077},
+}
+
+// scriptlets returns the scriptlets of a header. A program without a script is one too: "%post -p /sbin/ldconfig".
+func scriptlets(h *rpmfile.Header) []scriptlet {
+	var out []scriptlet
+	for _, s := range rpmScripts {
+		texts, _ := h.Strings(s.script)
+		programs, _ := h.Strings(s.program)
+		many := strings.HasSuffix(s.name, "trigger")
+		if !many && len(texts) == 0 && len(programs) > 0 {
+			texts = []string{""}
+		}
+		for i, text := range texts {
+			program := "/bin/sh"
+			switch {
+			case many && i < len(programs):
+				program = programs[i]
+			case !many && len(programs) > 0:
+				program = strings.Join(programs, " ")
+			}
+			name := s.name
+			if many {
+				name = fmt.Sprintf("%s%d", s.name, i+1)
+			}
+			if !strings.HasPrefix(text, "#!") {
+				text = "#!" + program + "\n" + text
+			}
+			out = append(out, scriptlet{name, text})
+		}
+	}
+	return out
+}
