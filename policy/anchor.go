@@ -12,6 +12,8 @@ import (
 type anchor struct {
 	name, kind                       string
 	organization, commonName, issuer string                 // authenticode: wildcards; "" asks nothing
+	country                          string                 // authenticode: "" asks nothing
+	roots                            map[string]bool        // authenticode: SHA-256 of its own roots, lower-case hexadecimal; nil means those for everybody
 	thumbprints                      []string               // authenticode: lower-case hexadecimal; nil asks nothing
 	pins                             map[verify.Digest]bool // digest
 }
@@ -19,7 +21,10 @@ type anchor struct {
 // methods are the signature systems whose findings an anchor of a kind can vouch for.
 var methods = map[string][]string{
 	"authenticode": {"authenticode"},
-	"openpgp":      {"apt", "openpgp", "rpm"},
+	"openpgp":      {"apt", "openpgp", "rpm", "checksums"},
+	"minisign":     {"minisign", "checksums"},
+	"signify":      {"signify", "checksums"},
+	"cms":          {"cms"},
 	"digest":       {"digest"},
 }
 
@@ -29,14 +34,24 @@ func (a *anchor) evaluated() bool { return methods[a.kind] != nil }
 // String describes the anchor for a person: `microsoft (organization "Microsoft Corporation")`.
 func (a *anchor) String() string {
 	switch {
+	case a.kind == "authenticode" && a.roots != nil && (a.organization == "*" || a.organization == ""):
+		return a.name + " (a publisher under roots of its own)"
 	case a.kind == "authenticode" && a.organization == "*":
 		return a.name + " (any publisher under a trusted root)"
+	case a.kind == "authenticode" && a.roots != nil:
+		return a.name + " (organization " + quote(a.organization) + " under roots of its own)"
 	case a.kind == "authenticode" && a.organization != "":
 		return a.name + " (organization " + quote(a.organization) + ")"
 	case a.kind == "authenticode":
 		return a.name + " (a certificate by its thumbprint)"
 	case a.kind == "openpgp":
 		return a.name + " (OpenPGP keys)"
+	case a.kind == "minisign" || a.kind == "signify":
+		return a.name + " (" + a.kind + " keys)"
+	case a.kind == "cms" && a.organization != "":
+		return a.name + " (organization " + quote(a.organization) + " under roots of its own)"
+	case a.kind == "cms":
+		return a.name + " (certificates under roots of its own)"
 	case a.kind == "digest":
 		return a.name + " (a list of files by their digests)"
 	}
@@ -49,26 +64,14 @@ func (a *anchor) vouches(f *verify.Finding) bool {
 		return false
 	}
 	if a.kind == "authenticode" {
-		return a.names(f.Signer)
+		return a.names(f.Signer) && a.admits(f.Signer)
 	}
-	return contains(f.Anchors, a.name)
+	return contains(f.Anchors, a.name) && (a.kind != "cms" || a.names(f.Signer))
 }
 
-// names reports whether a certificate's subject is the one that an authenticode anchor asks for.
-func (a *anchor) names(id verify.Identity) bool {
-	if id.IsZero() {
-		return false
-	}
-	if a.organization != "" && a.organization != "*" && (id.Organization == "" || !wildcard(a.organization, id.Organization)) {
-		return false
-	}
-	if a.commonName != "" && (id.CommonName == "" || !wildcard(a.commonName, id.CommonName)) {
-		return false
-	}
-	if a.issuer != "" && (id.Issuer == "" || !wildcard(a.issuer, id.Issuer)) {
-		return false
-	}
-	return a.thumbprints == nil || contains(a.thumbprints, strings.ToLower(id.Fingerprint))
+// mentions is vouches for who is to be refused: of a certificate the names count, wherever its chain ends.
+func (a *anchor) mentions(f *verify.Finding) bool {
+	return a.vouches(f) || a.kind == "authenticode" && contains(methods[a.kind], f.Method) && a.names(f.Signer)
 }
 
 // anchors reads the anchors section and what it names.
@@ -92,11 +95,26 @@ func (b *builder) anchors(n node) {
 		switch a.kind {
 		case "authenticode":
 			b.authenticodeAnchor(a, detail)
+			for _, root := range sortedKeys(a.roots) {
+				writePart(epoch, []byte(root))
+			}
 		case "openpgp":
 			k := b.keyring(a, detail)
 			p.keyrings = append(p.keyrings, k)
 			writePart(epoch, k.Data)
 			writePart(epoch, []byte(strings.Join(k.Suites, "\n")+"\n"+k.Lag.String()))
+		case "minisign", "signify":
+			for _, k := range b.bareKeys(a, detail) {
+				p.publicKeys = append(p.publicKeys, k)
+				writePart(epoch, k.Data)
+			}
+		case "cms":
+			a.organization, a.commonName = detail.get("organization").text(), detail.get("common_name").text()
+			roots := b.authority(a, detail)
+			p.authorities = append(p.authorities, roots)
+			for _, c := range roots.Roots {
+				writePart(epoch, c.Raw)
+			}
 		case "digest":
 			a.pins = map[verify.Digest]bool{}
 			for _, d := range digests(detail.get("sha256")) {
@@ -107,18 +125,6 @@ func (b *builder) anchors(n node) {
 		}
 	}
 	p.epoch = verify.Digest(epoch.Sum(nil))
-}
-
-func (b *builder) authenticodeAnchor(a *anchor, n node) {
-	a.organization = n.get("organization").text()
-	a.commonName = n.get("common_name").text()
-	a.issuer = n.get("issuer").text()
-	for _, d := range digests(n.get("thumbprint")) {
-		a.thumbprints = append(a.thumbprints, d.String())
-	}
-	if n.present() && a.organization == "" && a.thumbprints == nil {
-		b.add(n, "", "an authenticode anchor needs organization or thumbprint")
-	}
 }
 
 // digests reads SHA-256 digests that the check has accepted.
@@ -144,7 +150,7 @@ func (b *builder) anchorsNamed(n node) []*anchor {
 		}
 		b.used[a.name] = true
 		if a.kind != "" && !a.evaluated() {
-			b.add(item, "remove it, or use an anchor of kind authenticode, openpgp or digest",
+			b.add(item, "remove it, or use an anchor of kind authenticode, openpgp, minisign, signify, cms or digest",
 				"anchor %s is of kind %s, which is not evaluated by this version", quote(a.name), a.kind)
 			continue
 		}

@@ -25,6 +25,7 @@ func (b *builder) build(root node) {
 	p.hosts = b.hostRules(root.get("hosts"))
 	b.clients(root.get("clients"))
 	b.anchors(root.get("anchors"))
+	b.revocation(root.get("revocation"))
 	for _, feed := range root.get("feeds").pairs() {
 		b.feeds = append(b.feeds, feed.key.text())
 	}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"net/url"
 	"time"
 
@@ -98,8 +99,9 @@ func (b *builder) finding(n node) verify.Finding {
 	s := n.get("signer")
 	f.Signer = verify.Identity{
 		Organization: s.get("organization").text(), CommonName: s.get("common_name").text(),
-		Issuer: s.get("issuer").text(), Fingerprint: s.get("fingerprint").text(),
+		Issuer: s.get("issuer").text(), Fingerprint: s.get("fingerprint").text(), Country: s.get("country").text(),
 	}
+	b.testRoot(&f.Signer, s.get("root"))
 	if s.text() != "" {
 		f.Signer.Organization = s.text()
 	}
@@ -108,6 +110,23 @@ func (b *builder) finding(n node) verify.Finding {
 		f.Signer.Name = f.Signer.CommonName
 	}
 	return f
+}
+
+// testRoot has a signer's chain end in the first root of an anchor that brings roots of its own.
+func (b *builder) testRoot(id *verify.Identity, n node) {
+	if !n.present() {
+		return
+	}
+	for _, p := range b.policy.publishers {
+		if p.Anchor == n.text() && len(p.Roots) > 0 {
+			sum := sha256.Sum256(p.Roots[0].Raw)
+			id.RootFingerprint, id.PrivateRoot = hex.EncodeToString(sum[:]), true
+			return
+		}
+	}
+	if a := b.policy.anchors[n.text()]; a == nil || a.roots == nil {
+		b.add(n, nearest(n.text(), sortedKeys(b.policy.anchors)), "there is no anchor %s that brings roots of its own", quote(n.text()))
+	}
 }
 
 // RunTests tries every case of the tests section, in the order of the file. A case without a time of its own is

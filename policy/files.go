@@ -46,7 +46,10 @@ func readLimited(f fs.File, limit int64) ([]byte, error) {
 }
 
 // open returns the bytes of a file that the policy names, and remembers them for the digest.
-func (b *builder) open(name string) ([]byte, error) {
+func (b *builder) open(name string) ([]byte, error) { return b.openUpTo(name, maxNamedFile) }
+
+// openUpTo is open for a file of at most limit bytes.
+func (b *builder) openUpTo(name string, limit int64) ([]byte, error) {
 	if data, ok := b.read[name]; ok {
 		return data, nil
 	}
@@ -58,7 +61,7 @@ func (b *builder) open(name string) ([]byte, error) {
 		return nil, plainCause(err)
 	}
 	defer f.Close()
-	data, err := readLimited(f, maxNamedFile)
+	data, err := readLimited(f, limit)
 	if err != nil {
 		return nil, plainCause(err)
 	}

@@ -17,6 +17,7 @@ func grammar() *shape {
 		{"hosts", "Which hosts are refused, passed through or looked into besides those that channels name.", false, hostsShape()},
 		{"clients", "Groups of clients by name.", false, &shape{names: listOf(value(aMember), 1)}},
 		{"anchors", "Keys, certificates and identities that the operator trusts, by name.", false, &shape{names: anchorShape()}},
+		{"revocation", "Where it is said which X.509 certificates were revoked.", false, revocationShape()},
 		{"deny", "What is never let through; looked at first.", false, listOf(denyShape(), 0)},
 		{"exceptions", "Files let through although they lack proof, for a time.", false, listOf(exceptionShape(), 0)},
 		{"channels", "Update channels; the first that matches a request judges it.", false, listOf(channelShape(requirement), 0)},
@@ -58,7 +59,9 @@ func anchorShape() *shape {
 			{"organization", "Organization (O) of the signing certificate; * and ? are wildcards, * alone is anybody under a trusted root.", false, value(aWildcardText)},
 			{"common_name", "Common name (CN) of the signing certificate, with wildcards.", false, value(aWildcardText)},
 			{"issuer", "Common name of the certificate that issued it, with wildcards.", false, value(aWildcardText)},
+			{"country", "Country (C) of the signing certificate, two letters.", false, value(aCountry)},
 			{"thumbprint", "SHA-256 of the signing certificate, any of these.", false, listOf(value(aDigest), 1)},
+			{"roots", "File with the only roots that count for this anchor, in PEM; those that are not trusted for everybody count for no other.", false, value(aFileName)},
 		}}},
 		{"apple", "A publisher of Apple software.", false, &shape{what: "an apple anchor", keys: []key{
 			{"team", "The Team ID.", true, value(aText)},
@@ -77,12 +80,33 @@ func anchorShape() *shape {
 			{"metadata", "URL under which metadata is found.", true, value(aWebURL)},
 			{"targets", "URL under which targets are found.", true, value(aWebURL)},
 		}}},
-		{"minisign", "A minisign key.", false, &shape{what: "a minisign anchor", keys: []key{
-			{"key", "The public key.", true, value(aText)},
+		{"minisign", "minisign keys, any of which may have signed.", false, bareKeysShape("minisign")},
+		{"signify", "signify keys, any of which may have signed.", false, bareKeysShape("signify")},
+		{"cms", "A publisher by its certificate, for detached CMS signatures and kernel modules.", false, &shape{what: "a cms anchor", keys: []key{
+			{"roots", "File with the root certificates, or the signers' own, PEM.", true, value(aFileName)},
+			{"organization", "Organization (O) of the signing certificate, with wildcards.", false, value(aWildcardText)},
+			{"common_name", "Common name (CN) of the signing certificate, with wildcards.", false, value(aWildcardText)},
 		}}},
 		{"digest", "Exactly these files.", false, &shape{what: "a digest anchor", keys: []key{
 			{"sha256", "Their SHA-256 digests.", true, listOf(value(aDigest), 1)},
 		}}},
+	}}
+}
+
+func revocationShape() *shape {
+	return &shape{what: "the revocation section", keys: []key{
+		{"crls", "Certificate revocation lists, DER or PEM: files, or folders of files called .crl, .pem or .der.", false, listOf(value(aFileName), 1)},
+		{"fetch", "Whether the lists that certificates name are fetched, off the way of any update, and kept.", false, value(aBoolean)},
+		{"unknown", "What a signature is of whose certificates no list speaks: good, or not trusted.", false, word("allow", "refuse")},
+		{"max_stale", "How long a list that should have been replaced still says who is not revoked.", false, value(aDuration)},
+	}}
+}
+
+func bareKeysShape(system string) *shape {
+	return &shape{what: "a " + system + " anchor", keys: []key{
+		{"key", "The public key, as its file has it: RW and base64.", false, value(aBareKey)},
+		{"keys", "Several public keys.", false, listOf(value(aBareKey), 1)},
+		{"file", "A public key file, or several in one.", false, value(aFileName)},
 	}}
 }
 
@@ -179,6 +203,8 @@ func findingShape() *shape {
 			{"organization", "Subject O.", false, value(aText)},
 			{"common_name", "Subject CN.", false, value(aText)},
 			{"issuer", "Common name of the issuing certificate.", false, value(aText)},
+			{"country", "Subject C.", false, value(aCountry)},
+			{"root", "The anchor that brings the root in which the chain ends; without it the root is trusted for everybody.", false, value(aText)},
 			{"fingerprint", "Of the certificate or key, hexadecimal.", false, value(aFingerprint)},
 		}}},
 		{"anchors", "Anchors under which it is valid.", false, listOf(value(aText), 1)},

@@ -24,7 +24,11 @@ type Policy struct {
 	hosts       hostRules
 	clients     map[string][]groupMember
 	anchors     map[string]*anchor
-	keyrings    []verify.Keyring           // in the order of the file
+	keyrings    []verify.Keyring   // in the order of the file
+	publicKeys  []verify.PublicKey // likewise
+	authorities []verify.Authority // likewise
+	publishers  []verify.Authority // anchors for authenticode with roots of their own, in the order of the file
+	revocation  revocation
 	pins        map[verify.Digest][]string // anchors of kind digest, in the order of the file
 	epoch       verify.Digest              // of all that anchors are made of
 	denies      denyRules

@@ -30,7 +30,9 @@ var (
 	aHoldMax      = &scalar{what: "a duration such as 25s", kind: lexical, check: checkHoldMax, pattern: `^[0-9]`}
 	aMoment       = &scalar{what: "a date such as 2026-12-31 or a time such as 2026-12-31T18:00:00Z", kind: lexical, check: errorOf(parseMoment), pattern: `^[0-9]{4}-[0-9]{2}-[0-9]{2}`}
 	aDigest       = &scalar{what: "a SHA-256 digest", kind: lexical, check: checkDigest, pattern: `^(sha256:)?[0-9A-Fa-f]{64}$`}
+	aCountry      = &scalar{what: "a country of two capital letters, such as DE", check: checkCountry, pattern: `^[A-Z]{2}$`}
 	aFingerprint  = &scalar{what: "hexadecimal digits", kind: lexical, check: checkHex, pattern: `^[0-9A-Fa-f]+$`}
+	aBareKey      = &scalar{what: "a public key of minisign or signify", check: errorOf(parseBareKey), pattern: `^RW[A-Za-z0-9+/=]{54}$`}
 	aHost         = &scalar{what: "a host name", kind: lexical, check: errorOf(parseHostPattern)}
 	aPort         = &scalar{what: "a port, or host:port", kind: lexical, check: errorOf(parsePortRule)}
 	aPathGlob     = &scalar{what: "a glob on the path", check: checkPathGlob}
@@ -78,6 +80,15 @@ var hexPattern = regexp.MustCompile(`^[0-9A-Fa-f]{8,128}$`)
 func checkHex(s string) error {
 	if !hexPattern.MatchString(s) {
 		return fmt.Errorf("%s is no fingerprint: write 8 to 128 hexadecimal digits", quote(s))
+	}
+	return nil
+}
+
+var countryPattern = regexp.MustCompile(`^[A-Z]{2}$`)
+
+func checkCountry(s string) error {
+	if !countryPattern.MatchString(s) {
+		return fmt.Errorf("%s is no country: write two capital letters, such as DE", quote(s))
 	}
 	return nil
 }

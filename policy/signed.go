@@ -53,7 +53,7 @@ func (s *signedBy) String() string {
 }
 
 func (s *signedBy) sidecars() bool {
-	return slices.ContainsFunc(s.anchors, func(a *anchor) bool { return a.kind == "openpgp" })
+	return slices.ContainsFunc(s.anchors, (*anchor).beside)
 }
 
 func (s *signedBy) inside() bool { return false }

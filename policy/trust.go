@@ -7,11 +7,15 @@ import (
 	"github.com/sallyport-project/sallyport/verify"
 )
 
-// Trust returns base with the policy's keyrings and pins added, and an Epoch that changes with base's and with them.
+// Trust returns base with the policy's keyrings, roots, revocation lists and pins added, and an Epoch that changes with base's and with them.
 // It shares no slice or map with base.
 func (p *Policy) Trust(base verify.Trust) verify.Trust {
 	t := base
 	t.Keyrings = append(append([]verify.Keyring(nil), base.Keyrings...), p.keyrings...)
+	t.PublicKeys = append(append([]verify.PublicKey(nil), base.PublicKeys...), p.publicKeys...)
+	t.Authorities = append(append([]verify.Authority(nil), base.Authorities...), p.authorities...)
+	t.Publishers = append(append([]verify.Authority(nil), base.Publishers...), p.publishers...)
+	t.Revocation = p.revocation.trust(base.Revocation)
 	t.Pins = make(map[verify.Digest][]string, len(base.Pins)+len(p.pins))
 	for _, pins := range []map[verify.Digest][]string{base.Pins, p.pins} {
 		for d, names := range pins {
@@ -21,6 +25,7 @@ func (p *Policy) Trust(base verify.Trust) verify.Trust {
 	h := sha256.New()
 	writePart(h, []byte(base.Epoch))
 	writePart(h, p.epoch[:])
+	p.revocation.epoch(h)
 	t.Epoch = fmt.Sprintf("%x", h.Sum(nil))
 	return t
 }
