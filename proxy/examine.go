@@ -42,7 +42,7 @@ func (r *flightReports) under(ctx context.Context, g *Gate, x *transit, a *verif
 // examine returns what there is to know about an artifact, from memory where that cannot have changed.
 func (g *Gate) examine(ctx context.Context, x *transit, a *verify.Artifact, trust verify.Trust) verify.Report {
 	now := g.Now()
-	key := keyOfReport(a, trust.Epoch, x.plan.Contents)
+	key := keyOfReport(a, trust.Epoch, x.plan.Contents, x.plan.Sidecars)
 	if report, ok := g.reports.recall(key, now); ok {
 		return report
 	}

@@ -26,9 +26,11 @@ type GateOptions struct {
 	Examiner *verify.Examiner
 	Trust    verify.Trust  // what is trusted besides what the policy names
 	Memory   verify.Memory // what must never go backwards
-	Releases *Releases     // standing releases given by hand
-	Metrics  *Metrics
-	Logger   *zap.Logger
+	// Revocations are the revocation lists that are fetched on the policy's behalf; nil means none.
+	Revocations *Revocations
+	Releases    *Releases // standing releases given by hand
+	Metrics     *Metrics
+	Logger      *zap.Logger
 
 	MaxUpdate int64            // bytes of the largest update; 0 means 8 GiB
 	Budget    time.Duration    // for fetching and examining one update, with or without its client; 0 means 2 h
@@ -139,16 +141,24 @@ func (g *Gate) HostAction(c policy.Client, host string) (policy.HostAction, stri
 
 // trusted is a policy together with all that is trusted under it.
 type trusted struct {
-	policy *policy.Policy
-	trust  verify.Trust
+	policy     *policy.Policy
+	generation uint64 // of the revocation lists
+	trust      verify.Trust
 }
 
-// trustUnder returns what is trusted under a policy, computed once for each.
+// trustUnder returns what is trusted under a policy, computed once for each and for each state of the revocation lists.
 func (g *Gate) trustUnder(p *policy.Policy) verify.Trust {
-	if t := g.trust.Load(); t != nil && t.policy == p {
+	base, generation := g.Trust, uint64(0)
+	if g.Revocations != nil {
+		generation = g.Revocations.Generation()
+	}
+	if t := g.trust.Load(); t != nil && t.policy == p && t.generation == generation {
 		return t.trust
 	}
-	t := &trusted{policy: p, trust: p.Trust(g.Trust)}
+	if g.Revocations != nil {
+		base = g.Revocations.Trust(base)
+	}
+	t := &trusted{policy: p, generation: generation, trust: p.Trust(base)}
 	g.trust.Store(t)
 	return t.trust
 }

@@ -23,12 +23,13 @@ type reportKey struct {
 	subject verify.Digest // of name, URL, format and role
 	epoch   string
 	inside  bool // it was opened
+	beside  bool // what is published beside it was looked for
 }
 
-func keyOfReport(a *verify.Artifact, epoch string, inside bool) reportKey {
+func keyOfReport(a *verify.Artifact, epoch string, inside, beside bool) reportKey {
 	url := canonicalURL(a.URL)
 	subject := fmt.Sprintf("%d:%s%d:%s%s %s", len(a.Name), a.Name, len(url), url, a.Format, a.Role)
-	return reportKey{a.Digests.SHA256, sha256.Sum256([]byte(subject)), epoch, inside}
+	return reportKey{a.Digests.SHA256, sha256.Sum256([]byte(subject)), epoch, inside, beside}
 }
 
 // reports keeps what was found out about artifacts. A report is not kept if a verifier has asked for more than the
