@@ -1,9 +1,6 @@
 package main
 
 import (
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -24,13 +21,16 @@ func (r *running) build() (err error) {
 	if r.upstream, err = buildUpstream(c, r.listeners.own); err != nil {
 		return err
 	}
-	trust, err := loadTrust(c.Trust)
+	trust, err := loadTrust(c.Trust.or(r.owner.dir))
 	if err != nil {
+		return err
+	}
+	if err = r.openRevocations(); err != nil {
 		return err
 	}
 	r.gate, err = proxy.NewGate(proxy.GateOptions{
 		Policy: r.policy.current.Load, Upstream: r.upstream, Vault: r.owner.vault, Append: r.owner.append,
-		Examiner: examiner(c, r.logger), Trust: trust, Memory: r.owner.memory, Releases: r.owner.releases,
+		Examiner: examiner(c, r.logger), Trust: trust, Revocations: r.revocations, Memory: r.owner.memory, Releases: r.owner.releases,
 		Metrics: r.metrics, Logger: r.logger.Named("gate"),
 		MaxUpdate: int64(c.Limits.Update), Budget: time.Duration(c.Timeouts.Update),
 	})
@@ -82,58 +82,11 @@ func buildUpstream(c config, own func() []net.Addr) (*proxy.Upstream, error) {
 func examiner(c config, logger *zap.Logger) *verify.Examiner {
 	return &verify.Examiner{
 		Verifiers: formats.All(),
+		Openers:   formats.Openers(),
+		Reviewers: formats.Reviewers(),
 		Timeout:   time.Duration(c.Timeouts.Examine),
 		Panicked: func(method string, value any, stack []byte) {
 			logger.Error("a verifier panicked", zap.String("method", method), zap.String("panic", printable.Text(fmt.Sprint(value), 500)), zap.ByteString("stack", stack))
 		},
 	}
-}
-
-// loadTrust reads the roots that replace built-in ones.
-func loadTrust(c trustConfig) (t verify.Trust, err error) {
-	if t.CodeSigning, err = loadRoots(c.CodeSigning); err != nil {
-		return verify.Trust{}, fmt.Errorf("trust.code_signing: %w", err)
-	}
-	if t.Timestamping, err = loadRoots(c.Timestamping); err != nil {
-		return verify.Trust{}, fmt.Errorf("trust.timestamping: %w", err)
-	}
-	h := sha256.New()
-	for _, roots := range [][]*x509.Certificate{t.CodeSigning, t.Timestamping} {
-		for _, cert := range roots {
-			h.Write(cert.Raw)
-		}
-		h.Write([]byte{0})
-	}
-	t.Epoch = fmt.Sprintf("%x", h.Sum(nil))
-	return t, nil
-}
-
-// loadRoots reads the certificates of a PEM file, at least one; none for no file.
-func loadRoots(path string) ([]*x509.Certificate, error) {
-	if path == "" {
-		return nil, nil
-	}
-	data, err := readSmall(path, 16<<20)
-	if err != nil {
-		return nil, err
-	}
-	var roots []*x509.Certificate
-	for {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("%s holds a %q; only certificates belong there", path, printable.Text(block.Type, 50))
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("%s: certificate %d: %w", path, len(roots)+1, err)
-		}
-		roots = append(roots, cert)
-	}
-	if len(roots) == 0 {
-		return nil, fmt.Errorf("%s has no certificate (PEM is expected)", path)
-	}
-	return roots, nil
 }

@@ -82,6 +82,8 @@ func newRoot() *cobra.Command {
 		newAudit(),
 		newState(),
 		newCA(),
+		newTrust(),
+		newDrill(),
 		newVersion(),
 	)
 	return root

@@ -46,6 +46,9 @@ func readPolicy(path string) (*policy.Policy, []string, error) {
 	}
 	named := &namedFiles{folder: filepath.Dir(path)}
 	p, err := policy.Parse(path, named, data)
+	if err == nil {
+		err = checkPolicyLists(p)
+	}
 	return p, append(named.opened, filepath.Clean(path)), advisePolicy(err)
 }
 

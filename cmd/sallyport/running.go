@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
 
+	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/policy/audit"
 	"github.com/sallyport-project/sallyport/proxy"
 	"github.com/sallyport-project/sallyport/proxy/console"
@@ -20,19 +21,20 @@ import (
 
 // running is a proxy that serves.
 type running struct {
-	config    config
-	owner     *owner
-	policy    *policyFile
-	users     *userFile
-	ca        *mitm.Authority
-	gate      *proxy.Gate
-	server    *proxy.Server
-	upstream  *proxy.Upstream
-	metrics   *proxy.Metrics
-	console   *http.Server
-	control   *http.Server
-	listeners listeners
-	logger    *zap.Logger
+	config      config
+	owner       *owner
+	policy      *policyFile
+	users       *userFile
+	ca          *mitm.Authority
+	gate        *proxy.Gate
+	server      *proxy.Server
+	upstream    *proxy.Upstream
+	revocations *proxy.Revocations
+	metrics     *proxy.Metrics
+	console     *http.Server
+	control     *http.Server
+	listeners   listeners
+	logger      *zap.Logger
 
 	policyChanged chan struct{}
 	failed        chan error // the first server that ends although nobody told it to
@@ -41,11 +43,16 @@ type running struct {
 }
 
 // start opens the state, puts the policy in force and begins to serve. After an error nothing is left running.
-func start(c config, dir stateDir, logger *zap.Logger) (_ *running, err error) {
+func start(c config, dir stateDir, logger *zap.Logger) (*running, error) {
 	first, files, err := readPolicy(c.Policy)
 	if err != nil {
 		return nil, fmt.Errorf("policy:\n%w", err)
 	}
+	return startWith(c, dir, logger, first, files)
+}
+
+// startWith is start with a policy that was read already, from the files given.
+func startWith(c config, dir stateDir, logger *zap.Logger, first *policy.Policy, files []string) (_ *running, err error) {
 	r := &running{config: c, logger: logger, metrics: proxy.NewMetrics(), policyChanged: make(chan struct{}), failed: make(chan error, 8)}
 	defer func() {
 		if err != nil {
@@ -61,7 +68,7 @@ func start(c config, dir stateDir, logger *zap.Logger) (_ *running, err error) {
 	if r.listeners, err = openListeners(c, dir); err != nil {
 		return nil, err
 	}
-	if err = r.record(audit.KindStart, startMessage(r.owner.log.Repaired())); err != nil {
+	if err = r.record(audit.KindStart, startMessage(r.owner.log.Repaired())+replacedRoots(c.Trust.or(dir))); err != nil {
 		return nil, err
 	}
 	r.policy = &policyFile{path: c.Policy, append: r.owner.append, metrics: r.metrics, log: logger}
@@ -151,6 +158,7 @@ func (r *running) proxyAddress() string { return reachable(r.listeners.proxy[0].
 func (r *running) watch() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stopWatching = cancel
+	go r.revocations.Run(ctx)
 	if r.config.Policy == "" {
 		return nil
 	}

@@ -13,11 +13,11 @@ import (
 	"github.com/sallyport-project/sallyport/proxy/console"
 )
 
-// snapshot gives everything to add that a backup holds besides the vault: the CA, what is remembered, and the log last, so that it
-// tells of all the rest. All of it may be written meanwhile: the files of the first two are replaced as a whole, and
+// snapshot gives everything to add that a backup holds besides the vault: the CA, what is remembered, the roots, and the log last, so that it
+// tells of all the rest. All of it may be written meanwhile: the files of the first three are replaced as a whole, and
 // the log says how much of its files counts.
 func (o *owner) snapshot(ctx context.Context, add func(console.File) error) error {
-	for _, dir := range []string{o.dir.ca(), o.dir.memory()} {
+	for _, dir := range []string{o.dir.ca(), o.dir.memory(), o.dir.trust()} {
 		if err := o.snapshotFolder(ctx, dir, add); err != nil {
 			return err
 		}

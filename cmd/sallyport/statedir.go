@@ -17,16 +17,20 @@ import (
 //	log/          the audit log and its key
 //	vault/        held, released and quarantined updates
 //	memory/       what verification remembers, such as the date of each apt archive
+//	trust/        sets of roots that replace the built-in ones
+//	revocation/   certificate revocation lists that were fetched
 //	lock          held by the one process that may change any of this
 //	control.sock  where that process takes orders, if it is a server
 type stateDir string
 
-func (s stateDir) ca() string      { return filepath.Join(string(s), "ca") }
-func (s stateDir) log() string     { return filepath.Join(string(s), "log") }
-func (s stateDir) vault() string   { return filepath.Join(string(s), "vault") }
-func (s stateDir) memory() string  { return filepath.Join(string(s), "memory") }
-func (s stateDir) lock() string    { return filepath.Join(string(s), "lock") }
-func (s stateDir) control() string { return filepath.Join(string(s), "control.sock") }
+func (s stateDir) ca() string         { return filepath.Join(string(s), "ca") }
+func (s stateDir) log() string        { return filepath.Join(string(s), "log") }
+func (s stateDir) vault() string      { return filepath.Join(string(s), "vault") }
+func (s stateDir) memory() string     { return filepath.Join(string(s), "memory") }
+func (s stateDir) trust() string      { return filepath.Join(string(s), "trust") }
+func (s stateDir) revocation() string { return filepath.Join(string(s), "revocation") }
+func (s stateDir) lock() string       { return filepath.Join(string(s), "lock") }
+func (s stateDir) control() string    { return filepath.Join(string(s), "control.sock") }
 
 // settings are the flags that say where things are; commands that need them share these.
 type settings struct {

@@ -113,8 +113,11 @@ func (f *verifyFlags) judge(cmd *cobra.Command) (_ *judge, err error) {
 	if err := f.ask(j); err != nil {
 		return nil, err
 	}
-	base, err := loadTrust(c.Trust)
+	base, err := loadTrust(c.Trust.or(dir))
 	if err != nil {
+		return nil, err
+	}
+	if base, err = keptRevocations(dir, base, logger); err != nil {
 		return nil, err
 	}
 	j.trust = j.policy.Trust(base)
@@ -165,8 +168,19 @@ func (f *verifyFlags) openSidecars(c config, j *judge) error {
 			return err
 		}
 		j.sidecars = &originSidecars{upstream: upstream, base: j.request.URL}
+	case j.plan.Sidecars:
+		j.sidecars = noneGiven{}
 	}
 	return nil
+}
+
+// noneGiven stands for evidence that a channel requires and that nobody said where to look for: what it would prove
+// could not be told.
+type noneGiven struct{}
+
+// Fetch implements verify.Sidecars.
+func (noneGiven) Fetch(context.Context, string, int64) ([]byte, error) {
+	return nil, errors.New("nobody said where what is published beside the file is: --sidecars DIR, or --url URL")
 }
 
 // openState takes up what a proxy remembers, without changing it. A state directory that nobody named may be missing,

@@ -1,0 +1,325 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport-project/sallyport/internal/printable"
+	"github.com/sallyport-project/sallyport/policy/audit"
+	"github.com/sallyport-project/sallyport/verify"
+)
+
+func newDrill() *cobra.Command {
+	var s settings
+	var policyPath string
+	var all, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "drill [NAME...]",
+		Short: "Try known attacks against the policy",
+		Long: `Try known attacks against the policy: those that are named, or --all. With no name they are listed.
+
+Each attack is made again without its harm: programs that do nothing, signed by keys that exist only while the drill
+runs. A proxy of the drill's own, with a state of its own, takes these keys for the vendors' in addition to the real
+ones, and judges by the policy given, by that of --config, or by the built-in one. Nothing leaves this machine, and
+nothing that a running proxy remembers or releases is touched.
+
+Each row is a file that was served and what the proxy made of it. A genuine one has to pass, or else the refusal of the
+other means nothing. The exit code is 1 if an attack got through.`,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			attacks, err := chooseAttacks(names, all)
+			if err != nil {
+				return err
+			}
+			if attacks == nil {
+				return listAttacks(cmd.OutOrStdout())
+			}
+			c, _, err := s.load()
+			if err != nil {
+				return err
+			}
+			if policyPath != "" {
+				c.Policy = policyPath
+			}
+			results, err := runDrill(cmd, c, attacks)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = printDrillJSON(cmd.OutOrStdout(), results)
+			} else {
+				err = printDrill(cmd.OutOrStdout(), results, len(names) > 0)
+			}
+			if err == nil && slices.ContainsFunc(results, drillResult.failed) {
+				err = &refusal{"the drill went wrong: see the rows in capital letters"}
+			}
+			return err
+		},
+	}
+	s.addTo(cmd)
+	cmd.Flags().StringVar(&policyPath, "policy", "", "policy `FILE`; without one that of --config, else the built-in policy")
+	cmd.Flags().BoolVar(&all, "all", false, "try all attacks")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON document for each attack")
+	cmd.MarkFlagFilename("policy", "yaml", "yml")
+	return cmd
+}
+
+// chooseAttacks returns the attacks with these names; none where none is asked for.
+func chooseAttacks(names []string, all bool) ([]drillAttack, error) {
+	known := drillAttacks()
+	if all {
+		if len(names) > 0 {
+			return nil, errors.New("either name attacks or ask for --all")
+		}
+		return known, nil
+	}
+	var chosen []drillAttack
+	for _, name := range names {
+		i := slices.IndexFunc(known, func(a drillAttack) bool { return a.name == name })
+		if i < 0 {
+			var all []string
+			for _, a := range known {
+				all = append(all, a.name)
+			}
+			return nil, advise(fmt.Errorf("there is no attack %q", printable.Text(name, 100)), "there are "+strings.Join(all, ", "))
+		}
+		chosen = append(chosen, known[i])
+	}
+	return chosen, nil
+}
+
+func listAttacks(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, a := range drillAttacks() {
+		fmt.Fprintf(t, "%s\t%s\n", a.name, a.title)
+	}
+	return t.Flush()
+}
+
+// drillResult is what became of one attack.
+type drillResult struct {
+	attack   drillAttack
+	rows     []drillRow
+	controls []drillControl
+}
+
+// drillRow is what became of one file.
+type drillRow struct {
+	shot   drillShot
+	answer drillAnswer
+}
+
+// failed reports whether an attack got through, or the drill shows nothing because the genuine file did not.
+func (r drillResult) failed() bool {
+	return slices.ContainsFunc(r.rows, func(row drillRow) bool { return row.answer.through != row.shot.genuine })
+}
+
+// runDrill tries the attacks, one after the other.
+func runDrill(cmd *cobra.Command, c config, attacks []drillAttack) (results []drillResult, err error) {
+	var hosts []string
+	for _, a := range attacks {
+		hosts = append(hosts, a.hosts...)
+	}
+	slices.Sort(hosts)
+	r, err := openDrillRange(c, slices.Compact(hosts))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	for _, a := range attacks {
+		result, err := r.try(cmd.Context(), a)
+		if err != nil {
+			return nil, fmt.Errorf("drill %s: %w", a.name, err)
+		}
+		results = append(results, result)
+	}
+	return results, nil
+}
+
+func (r *drillRange) try(ctx context.Context, a drillAttack) (drillResult, error) {
+	result := drillResult{attack: a}
+	shots, err := a.stage(r)
+	if err != nil {
+		return result, fmt.Errorf("making the attack: %w", err)
+	}
+	for _, s := range shots {
+		if s.before != nil {
+			if err := s.before(); err != nil {
+				return result, fmt.Errorf("making the attack: %w", err)
+			}
+		}
+		answer, err := r.fetch(ctx, s.url, s.body)
+		if err != nil {
+			return result, err
+		}
+		result.rows = append(result.rows, drillRow{s, answer})
+	}
+	if a.controls != nil {
+		result.controls, err = a.controls(ctx, r, shots)
+	}
+	return result, err
+}
+
+// answered says in words what a client got.
+func (row drillRow) answered() string {
+	a := row.answer
+	switch {
+	case a.through && !row.shot.genuine:
+		return fmt.Sprintf("GOT THROUGH (%d)", a.status)
+	case a.through:
+		return fmt.Sprintf("let through (%d)", a.status)
+	case row.shot.genuine:
+		return fmt.Sprintf("REFUSED THOUGH GENUINE (%d)", a.status)
+	case a.record.Decision != nil && a.record.Decision.Action.String() == "quarantine":
+		return fmt.Sprintf("quarantined (%d)", a.status)
+	case a.status == http.StatusForbidden:
+		return fmt.Sprintf("blocked (%d)", a.status)
+	}
+	return fmt.Sprintf("refused (%d)", a.status)
+}
+
+// finding is what stopped a file, or let it pass.
+func (row drillRow) finding() string {
+	f, ok := decisive(row.answer.record.Findings, row.answer.through)
+	switch {
+	case !ok && row.answer.problem != "":
+		return printable.Text(row.answer.problem, 160)
+	case !ok:
+		return "-"
+	case f.Subject != "":
+		return printable.Text(f.Code+" in "+f.Subject, 160)
+	case f.Signer != "":
+		return printable.Text(f.Code+" by "+f.Signer, 160)
+	}
+	return printable.Text(f.Code, 160)
+}
+
+// decisive picks the finding that matters most: what is wrong, then what stands out, then what is missing; or of a
+// file that passed, who signed it.
+func decisive(findings []audit.Finding, passed bool) (audit.Finding, bool) {
+	order := []verify.Status{verify.Invalid, verify.Untrusted, verify.Inconclusive, verify.Absent, verify.Valid}
+	if passed {
+		order = []verify.Status{verify.Valid}
+	}
+	for _, status := range order {
+		for _, f := range findings {
+			if f.Status == status {
+				return f, true
+			}
+		}
+	}
+	return audit.Finding{}, false
+}
+
+func (row drillRow) rule() string {
+	if d := row.answer.record.Decision; d != nil {
+		return printable.Text(d.Rule, 80)
+	}
+	return "-"
+}
+
+// printDrill prints a table, and after it what there is to say about attacks that were asked for by name.
+func printDrill(w io.Writer, results []drillResult, stories bool) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ATTACK\tSERVED\tTHE PROXY\tFINDING\tRULE")
+	bad, files := 0, 0
+	for _, r := range results {
+		name := r.attack.name
+		for _, row := range r.rows {
+			files++
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", name, row.shot.what, row.answered(), row.finding(), row.rule())
+			name = ""
+		}
+		if r.failed() {
+			bad++
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, r := range results {
+		if stories {
+			fmt.Fprintf(w, "\n%s: %s\n", r.attack.name, r.attack.story)
+		}
+		if err := printControls(w, r.controls); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "\n%d attacks, %d files served; %s\n", len(results), files, drillVerdict(bad))
+	return err
+}
+
+func drillVerdict(bad int) string {
+	if bad == 0 {
+		return "every attack was stopped, and what was genuine passed"
+	}
+	return fmt.Sprintf("%d WENT WRONG: an attack got through, or the genuine file did not", bad)
+}
+
+// printControls shows what each control by itself would have said.
+func printControls(w io.Writer, controls []drillControl) error {
+	if len(controls) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w, "\nWhat each control by itself would have said of it:")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, c := range controls {
+		fmt.Fprintf(t, "  %s\t%s\t%s\n", c.control, c.verdict, printable.Text(c.why, 200))
+	}
+	return t.Flush()
+}
+
+// printDrillJSON prints one document for each attack.
+func printDrillJSON(w io.Writer, results []drillResult) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for _, r := range results {
+		doc := drillJSON{Attack: r.attack.name, Title: r.attack.title, Stopped: !r.failed()}
+		for _, row := range r.rows {
+			doc.Served = append(doc.Served, drillServed{
+				What: row.shot.what, URL: row.shot.url, Genuine: row.shot.genuine, Status: row.answer.status, Through: row.answer.through,
+				Finding: row.finding(), Rule: row.rule(), Record: row.answer.record.ID,
+			})
+		}
+		for _, c := range r.controls {
+			doc.Controls = append(doc.Controls, drillControlJSON{c.control, c.verdict, c.why})
+		}
+		if err := enc.Encode(doc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type drillJSON struct {
+	Attack   string             `json:"attack"`
+	Title    string             `json:"title"`
+	Stopped  bool               `json:"stopped"` // and what was genuine passed
+	Served   []drillServed      `json:"served"`
+	Controls []drillControlJSON `json:"controls,omitempty"`
+}
+
+type drillServed struct {
+	What    string `json:"what"`
+	URL     string `json:"url"`
+	Genuine bool   `json:"genuine"`
+	Status  int    `json:"status"` // HTTP status
+	Through bool   `json:"through"`
+	Finding string `json:"finding"`
+	Rule    string `json:"rule"`
+	Record  string `json:"record,omitempty"` // in the drill's own log, which is gone
+}
+
+type drillControlJSON struct {
+	Control string `json:"control"`
+	Verdict string `json:"verdict"`
+	Why     string `json:"why"`
+}

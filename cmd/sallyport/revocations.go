@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/sallyport-project/sallyport/internal/printable"
+	"github.com/sallyport-project/sallyport/policy"
+	"github.com/sallyport-project/sallyport/proxy"
+	"github.com/sallyport-project/sallyport/verify"
+	"github.com/sallyport-project/sallyport/verify/trust"
+)
+
+// checkRevocationList is the Check of proxy.RevocationOptions.
+func checkRevocationList(name string, data, issuer []byte) (proxy.CheckedList, error) {
+	ders, err := trust.SplitLists(data)
+	if err != nil {
+		return proxy.CheckedList{}, err
+	}
+	err = errors.New("it holds no list")
+	for _, der := range ders {
+		l := &verify.RevocationList{Name: name, Data: der}
+		var info trust.List
+		if info, err = trust.CheckList(l, issuer); err == nil {
+			return proxy.CheckedList{List: l, Issuer: info.Issuer, ThisUpdate: info.ThisUpdate, NextUpdate: info.NextUpdate, Entries: info.Entries}, nil
+		}
+	}
+	return proxy.CheckedList{}, err
+}
+
+// checkPolicyLists reads every revocation list that a policy names: one that cannot be read keeps the policy from being
+// used.
+func checkPolicyLists(p *policy.Policy) error {
+	for _, l := range p.RevocationLists() {
+		if _, err := trust.ReadList(l); err != nil {
+			return fmt.Errorf("revocation: the list %s cannot be read: %w", printable.Text(l.Name, 300), err)
+		}
+	}
+	return nil
+}
+
+// openRevocations opens the lists that a server keeps, to fetch them.
+func (r *running) openRevocations() error {
+	var err error
+	r.revocations, err = proxy.OpenRevocations(proxy.RevocationOptions{
+		Dir: r.owner.dir.revocation(), Check: checkRevocationList, Upstream: r.upstream, Append: r.owner.append,
+		Wanted: func() bool { return r.policy.current.Load().FetchesRevocation() }, Logger: r.logger.Named("revocation"),
+	})
+	return err
+}
+
+// keptRevocations adds the lists that a server has kept to what is trusted, without changing anything.
+func keptRevocations(dir stateDir, base verify.Trust, logger *zap.Logger) (verify.Trust, error) {
+	kept, err := proxy.OpenRevocations(proxy.RevocationOptions{Dir: dir.revocation(), Check: checkRevocationList, Logger: logger})
+	if err != nil {
+		return base, err
+	}
+	return kept.Trust(base), nil
+}
