@@ -20,8 +20,8 @@ type anchor struct {
 
 // methods are the signature systems whose findings an anchor of a kind can vouch for.
 var methods = map[string][]string{
-	"authenticode": {"authenticode"},
-	"openpgp":      {"apt", "openpgp", "rpm", "checksums"},
+	"authenticode": {"authenticode", "appx", "nuget", "vsix", "clickonce"},
+	"openpgp":      {"apt", "openpgp", "rpm", "rpm-repo", "checksums"},
 	"minisign":     {"minisign", "checksums"},
 	"signify":      {"signify", "checksums"},
 	"cms":          {"cms"},

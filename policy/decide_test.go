@@ -90,6 +90,9 @@ func TestRequirements(t *testing.T) {
 		{"a keyring by apt", "{signed_by: [deb]}", []verify.Finding{under("apt", "AA", "deb")}, Allow, `the file is signed by "AA" (apt), which is deb (OpenPGP keys)`},
 		{"another keyring", "{signed_by: [deb]}", []verify.Finding{under("apt", "AA", "rpm")}, Quarantine, ""},
 		{"a keyring's name used by another system", "{signed_by: [deb]}", []verify.Finding{under("authenticode", "AA", "deb")}, Quarantine, ""},
+		{"a publisher of packages", "{signed_by: [microsoft]}", []verify.Finding{signedAsBy("nuget", "Microsoft Corporation")}, Allow, ""},
+		{"a publisher by a system of keys", "{signed_by: [microsoft]}", []verify.Finding{signedAsBy("minisign", "Microsoft Corporation")}, Quarantine, ""},
+		{"a signed repository", "{signed_by: [deb]}", []verify.Finding{under("rpm-repo", "AA", "deb")}, Allow, ""},
 		{"a publisher's name in Anchors", "{signed_by: [microsoft]}", []verify.Finding{under("authenticode", "AA", "microsoft")}, Quarantine, ""},
 		{"a listed file", "{signed_by: [file]}", nil, Allow, "the file is listed in file (a list of files by their digests)"},
 		{"two of two", "{signed_by: {anchors: [microsoft, deb], threshold: 2}}", []verify.Finding{signedAs("Microsoft Corporation"), under("apt", "AA", "deb")}, Allow, "and the file is signed by"},
@@ -240,4 +243,10 @@ func TestReasonsAreSafeToShow(t *testing.T) {
 			}
 		}
 	}
+}
+
+func signedAsBy(method, organization string) verify.Finding {
+	f := signedAs(organization)
+	f.Method = method
+	return f
 }

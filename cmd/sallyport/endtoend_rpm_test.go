@@ -213,7 +213,7 @@ channels:
 		}
 	}
 	d = client()
-	if out, ok := d.dnf("makecache"); ok || !strings.Contains(out, "403") {
+	if out, ok := d.dnf("install", "hello"); ok || !strings.Contains(out, "403") {
 		t.Errorf("a replayed index passes dnf: %s", out)
 	}
 	if rec := g.decisions()[0]; !strings.Contains(codes(rec), "rpm-repo/rollback") {
