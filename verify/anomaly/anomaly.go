@@ -35,6 +35,9 @@ func (*Reviewer) Review(ctx context.Context, a *verify.Artifact, found []verify.
 	if err != nil {
 		return verify.Remarks{}, fmt.Errorf("looking at the program: %w", err)
 	}
+	if facts == nil {
+		facts = installer(a)
+	}
 	return verify.Remarks{Findings: append(out, more...), Facts: facts}, nil
 }
 

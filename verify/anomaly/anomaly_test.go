@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/sallyport-project/sallyport/verify"
 	at "github.com/sallyport-project/sallyport/verify/authenticode/authenticodetest"
+	"github.com/sallyport-project/sallyport/verify/msi/msitest"
 )
 
 var now = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
@@ -106,6 +108,18 @@ func TestOneFile(t *testing.T) {
 				t.Errorf("%q want %q: %+v", got, c.want, remarks.Findings)
 			}
 		})
+	}
+}
+
+func TestAnInstallerSaysWhatItInstalls(t *testing.T) {
+	data := msitest.Package{Name: "Desktop App", Version: "18.12.416", Manufacturer: "3CX Ltd"}.Build()
+	remarks, err := New().Review(t.Context(), artifact("a.msi", data), nil, verify.Env{At: now})
+	want := map[string]string{"product": "Desktop App", "version": "18.12.416", "company": "3CX Ltd"}
+	if err != nil || !maps.Equal(remarks.Facts, want) {
+		t.Errorf("%v, %v", remarks.Facts, err)
+	}
+	if remarks, err := New().Review(t.Context(), artifact("a.msi", data[:len(data)/2]), nil, verify.Env{At: now}); err != nil || remarks.Facts != nil {
+		t.Errorf("half of it: %v, %v", remarks.Facts, err)
 	}
 }
 

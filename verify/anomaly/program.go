@@ -159,14 +159,5 @@ func facts(a *verify.Artifact, info *pe.Info) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]string{}
-	for key, value := range map[string]string{"company": v.CompanyName, "product": v.ProductName, "version": v.ProductVersion, "file_version": v.FileVersion} {
-		if value = strings.TrimSpace(value); value != "" && len(value) <= 200 {
-			out[key] = value
-		}
-	}
-	if len(out) == 0 {
-		return nil, nil
-	}
-	return out, nil
+	return short(map[string]string{"company": v.CompanyName, "product": v.ProductName, "version": v.ProductVersion, "file_version": v.FileVersion}), nil
 }
