@@ -25,7 +25,7 @@ type Inner struct {
 // Executable reports whether a system runs or loads files of this format.
 func (f Format) Executable() bool {
 	switch f {
-	case "pe", "elf", "macho", "script", "msi", "class", "dex":
+	case "pe", "elf", "macho", "script", "msi", "class", "dex", "lnk":
 		return true
 	}
 	return false
@@ -35,7 +35,7 @@ func (f Format) Executable() bool {
 func (f Format) Container() bool {
 	switch f {
 	case "deb", "ar", "rpm", "msi", "cab", "pkg", "crx", "mar", "zip", "7z", "rar", "xz", "zstd", "gzip", "bzip2", "squashfs", "wim",
-		"msdelta", "tar", "iso", "msix", "nupkg", "vsix", "apk", "jar", "xpi", "whl", "dmg", "flatpak", "gem", "crate", "vhd", "vhdx", "asar":
+		"msdelta", "tar", "iso", "msix", "nupkg", "vsix", "apk", "jar", "xpi", "whl", "dmg", "flatpak", "gem", "crate", "vhd", "vhdx", "asar", "cpio":
 		return true
 	}
 	return false

@@ -107,15 +107,19 @@ func (e *Examiner) Examine(ctx context.Context, a *Artifact, env Env) Report {
 	env.Sidecars = rec
 	var report Report
 	var facts map[string]string
+	var inside insideReport
+	var opening sync.WaitGroup
+	if env.Inside {
+		opening.Go(func() { inside = e.lookInside(ctx, a, env) })
+	}
 	report.Findings, facts = e.look(ctx, a, env)
 	report.Product, report.Version = facts["product"], facts["version"]
 	if len(report.Findings) == 0 {
 		report.Findings = []Finding{noMethod(a.Format)}
 	}
-	if env.Inside {
-		e.lookInside(ctx, a, env, &report)
-		e.reviewContents(ctx, a, env, &report)
-	}
+	opening.Wait()
+	report.Findings, report.Contents = append(report.Findings, inside.findings...), inside.contents
+	e.reviewContents(ctx, a, env, &report)
 	for _, f := range report.Findings {
 		rec.add(f.Evidence...)
 	}
@@ -205,7 +209,7 @@ func (e *Examiner) run(ctx context.Context, v Verifier, a *Artifact, env Env) (o
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	found, err := v.Verify(ctx, a, env)
-	out = found
+	out = ofTheWhole(found)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return inconclusive("timeout", fmt.Sprintf("not verified within %s", timeout))
@@ -213,6 +217,17 @@ func (e *Examiner) run(ctx context.Context, v Verifier, a *Artifact, env Env) (o
 		return inconclusive("failed", "could not be verified: "+err.Error())
 	}
 	return out
+}
+
+// ofTheWhole makes what a verifier found wrong with a part of an artifact, or could not tell of it, a finding about the
+// artifact: whoever asks who signed the whole must not overlook it.
+func ofTheWhole(found []Finding) []Finding {
+	for i := range found {
+		if f := &found[i]; f.Subject != "" && (f.Status == Invalid || f.Status == Inconclusive) {
+			f.Subject, f.Detail = "", f.Subject+": "+f.Detail
+		}
+	}
+	return found
 }
 
 // recover is to be deferred: it turns a panic into a call of then.

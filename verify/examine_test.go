@@ -230,3 +230,27 @@ func TestClassify(t *testing.T) {
 		t.Errorf("what a verifier panics about is %v", got)
 	}
 }
+
+// partial finds something in each part of what it looks at.
+type partial struct{}
+
+func (partial) Method() string         { return "partial" }
+func (partial) Match(a *Artifact) bool { return true }
+func (partial) Verify(context.Context, *Artifact, Env) ([]Finding, error) {
+	return []Finding{
+		{Method: "partial", Status: Valid, Code: "partial/valid", Signer: Identity{Name: "A"}},
+		{Subject: "part", Method: "partial", Status: Valid, Code: "partial/valid", Signer: Identity{Name: "B"}},
+		{Subject: "part", Method: "partial", Status: Invalid, Code: "partial/layout", Detail: "It is wrong."},
+	}, nil
+}
+
+// TestWhatIsWrongWithAPartIsWrongWithTheWhole: a signature on the whole is defeated by it; one on a part vouches for the
+// part only.
+func TestWhatIsWrongWithAPartIsWrongWithTheWhole(t *testing.T) {
+	e := &Examiner{Verifiers: []Verifier{partial{}}}
+	r := e.Examine(t.Context(), &Artifact{Content: strings.NewReader("")}, Env{})
+	want := " valid partial/valid\npart valid partial/valid\n invalid partial/layout\n"
+	if got := said(r); got != want || r.Findings[2].Detail != "part: It is wrong." {
+		t.Errorf("%s%+v", got, r.Findings[2])
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"runtime"
 	"strings"
 	"sync"
 )
@@ -16,13 +15,13 @@ type walk struct {
 	examiner *Examiner
 	env      Env
 	limits   Limits
-	slots    chan struct{} // taken by those who examine beside the goroutine that reads
+	slots    *slots
 
 	mu       sync.Mutex
 	contents Contents
 	entries  int   // folders and links included
 	memory   int64 // bytes
-	vouches  []Vouch
+	vouches  int   // kept by all files
 	breached bool
 	paths    map[string]bool
 	repeats  map[string]int // by path: the last number given to one like it
@@ -34,31 +33,37 @@ type node struct {
 	inner    Inner
 	findings []Finding
 	children []*node
-	names    map[string]string // what its own container calls the files in it
+	vouches  []Vouch              // what it says of others
+	names    map[string]Installed // what its own container calls the files in it
 }
 
 // Method names of findings about the walk itself.
 const unpackMethod = "unpack"
 
-// maxVouches bounds what the catalogues of one artifact are believed to list.
-const maxVouches = 1 << 18
+// insideReport is what lookInside adds to a report.
+type insideReport struct {
+	findings []Finding
+	contents *Contents
+}
 
-// lookInside opens the artifact, if it is a container, and adds what is inside to the report. Contents without any
-// container says that there is nothing to open.
-func (e *Examiner) lookInside(ctx context.Context, a *Artifact, env Env, report *Report) {
+// lookInside opens the artifact, if it is a container. Contents without any container says that there is nothing to
+// open.
+func (e *Examiner) lookInside(ctx context.Context, a *Artifact, env Env) (out insideReport) {
 	env.Sidecars = nothingBeside{}
-	w := &walk{examiner: e, env: env, limits: e.Limits.withDefaults(a.Size), slots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
+	w := &walk{examiner: e, env: env, limits: e.Limits.withDefaults(a.Size), slots: newSlots(),
 		paths: map[string]bool{}, repeats: map[string]int{}}
 	ctx, cancel := context.WithTimeout(ctx, w.limits.Time)
 	defer cancel()
 	root := &node{}
-	w.open(ctx, a, root, 1)
-	w.vouch(root)
-	report.Findings = append(report.Findings, root.findings...)
-	for _, child := range root.children {
-		w.collect(child, report)
-	}
-	report.Contents = &w.contents
+	w.slots.acquire()
+	w.guarded(root, func() {
+		w.open(ctx, a, root, 1)
+		w.vouch(root)
+	})
+	w.slots.release()
+	w.collect(root, &out)
+	out.contents = &w.contents
+	return out
 }
 
 // nothingBeside is the Sidecars of a file inside a container.
@@ -68,13 +73,13 @@ type nothingBeside struct{}
 func (nothingBeside) Fetch(context.Context, string, int64) ([]byte, error) { return nil, ErrNotExist }
 
 // collect adds a file and what is in it to the report, in the containers' order.
-func (w *walk) collect(n *node, report *Report) {
+func (w *walk) collect(n *node, out *insideReport) {
 	if !n.inner.SHA256.IsZero() {
 		w.contents.Inner = append(w.contents.Inner, n.inner)
 	}
-	report.Findings = append(report.Findings, n.findings...)
+	out.findings = append(out.findings, n.findings...)
 	for _, child := range n.children {
-		w.collect(child, report)
+		w.collect(child, out)
 	}
 }
 
@@ -98,6 +103,8 @@ func (w *walk) open(ctx context.Context, a *Artifact, n *node, depth int) bool {
 		w.contents.Containers++
 		w.contents.Depth = max(w.contents.Depth, depth)
 		w.mu.Unlock()
+	} else if depth == 1 && a.Format == "" {
+		w.unread(n, Finding{Subject: n.path, Code: "not-looked-into", Detail: "It is no kind of file that is known here: whether anything is inside cannot be told."})
 	} else if a.Format.Container() {
 		w.unread(n, Finding{Subject: n.path, Code: "not-looked-into", Detail: fmt.Sprintf("Nothing here opens files of format %s: what is inside is not known.", a.Format)})
 	}
@@ -114,8 +121,8 @@ func (w *walk) openWith(ctx context.Context, o Opener, a *Artifact, n *node, dep
 	defer w.examiner.recover(method, func(any) {
 		w.unread(n, Finding{Subject: n.path, Method: method, Code: "crashed", Detail: "the reader of this container crashed on it; the operational log has the details"})
 	})
-	in := &inside{walk: w, ctx: ctx, node: n, depth: depth, names: map[string]bool{}}
-	defer in.running.Wait() // entries may lie in what the container is kept in
+	in := &inside{walk: w, ctx: ctx, node: n, depth: depth, names: map[string]bool{}, links: map[string]bool{}}
+	defer w.slots.wait(&in.running) // entries may lie in what the container is kept in
 	found, err := o.Open(ctx, a, in)
 	for _, f := range found {
 		f.Subject = join(n.path, f.Subject)
@@ -193,12 +200,16 @@ type inside struct {
 	node  *node
 	depth int
 	names map[string]bool
+	links map[string]bool // that are links, by name
 
 	running sync.WaitGroup
 }
 
-// maxPath bounds the path of an inner file in reports, in bytes.
-const maxPath = 1024
+// Limits on names, in bytes.
+const (
+	maxPath = 1024 // of the path of an inner file in reports
+	maxName = 4096 // of an entry's own: PATH_MAX of Linux; of longer ones nothing is remembered
+)
 
 // Offer implements Inside.
 func (in *inside) Offer(e Entry) error {
@@ -206,8 +217,11 @@ func (in *inside) Offer(e Entry) error {
 		return err
 	}
 	w := in.walk
-	if installed, ok := in.node.names[e.Name]; ok {
-		e.Name = installed
+	if installed, ok := in.node.names[strings.ToLower(e.Name)]; ok {
+		if e.Format = installed.Format; sniffName(e.Name) == "script" {
+			e.Format = "script" // whoever else unpacks it has a script
+		}
+		e.Name = installed.Path
 	}
 	name := e.Name
 	if name == "" {
@@ -269,29 +283,63 @@ func (w *walk) countFile(files int) error {
 	return nil
 }
 
-// examine examines a file beside the goroutine that reads the container, or in it where all are busy.
+// examine examines a file beside the goroutine that reads the container, or in it where too much is waiting.
 func (in *inside) examine(a *taken, n *node) {
 	w := in.walk
-	work := func() {
+	w.slots.beside(&in.running, func() {
 		defer a.release()
-		w.examineInner(in.ctx, &a.Artifact, n, in.depth)
-	}
-	select {
-	case w.slots <- struct{}{}:
-		in.running.Go(func() {
-			defer func() { <-w.slots }()
-			work()
-		})
-	default:
-		work()
-	}
+		w.guarded(n, func() { w.examineInner(in.ctx, &a.Artifact, n, in.depth) })
+	})
 }
+
+// guarded does some work on a file. A panic is said of the file.
+func (w *walk) guarded(n *node, work func()) {
+	defer w.examiner.recover(unpackMethod, func(any) {
+		w.unread(n, Finding{Subject: n.path, Code: "crashed", Detail: "what reads this file crashed on it; the operational log has the details"})
+	})
+	work()
+}
+
+// besideSize is from which size on a container is opened while it is examined itself, in bytes.
+const besideSize = 4 << 20
 
 // examineInner finds out everything about one inner file, and about what is in it.
 func (w *walk) examineInner(ctx context.Context, a *Artifact, n *node, depth int) {
+	if a.Size < besideSize || !w.opens(a) || !w.slots.try() {
+		if w.identify(ctx, a, n) {
+			w.open(ctx, a, n, depth+1)
+		}
+		return
+	}
+	opened := &node{path: n.path, names: n.names}
+	content := *a
+	var opening sync.WaitGroup
+	opening.Go(func() {
+		defer w.slots.release()
+		w.guarded(opened, func() { w.open(ctx, &content, opened, depth+1) })
+	})
+	defer func() {
+		w.slots.wait(&opening)
+		n.findings, n.children = append(n.findings, opened.findings...), opened.children
+	}()
+	w.identify(ctx, a, n)
+}
+
+// opens reports whether some Opener knows the artifact.
+func (w *walk) opens(a *Artifact) bool {
+	for _, o := range w.examiner.Openers {
+		if w.matches(o, a) {
+			return true
+		}
+	}
+	return false
+}
+
+// identify hashes an inner file and has it looked at. It reports whether the file could be read.
+func (w *walk) identify(ctx context.Context, a *Artifact, n *node) bool {
 	if err := w.digest(ctx, a); err != nil {
 		w.unread(n, Finding{Subject: n.path, Code: "failed", Detail: "it could not be read: " + err.Error()})
-		return
+		return false
 	}
 	executable := a.Format.Executable()
 	found, facts := w.examiner.look(ctx, a, w.env)
@@ -299,7 +347,7 @@ func (w *walk) examineInner(ctx context.Context, a *Artifact, n *node, depth int
 		found = []Finding{noMethod(a.Format)}
 	}
 	for i := range found {
-		found[i].Subject = n.path
+		found[i].Subject = join(n.path, found[i].Subject)
 	}
 	n.findings = append(n.findings, found...)
 	n.inner = Inner{Path: n.path, Format: a.Format, Size: a.Size, SHA256: a.Digests.SHA256, Facts: facts, Taps: a.Digests.Taps}
@@ -308,8 +356,8 @@ func (w *walk) examineInner(ctx context.Context, a *Artifact, n *node, depth int
 		w.contents.Executables++
 	}
 	w.mu.Unlock()
-	w.askVouchers(ctx, a, found)
-	w.open(ctx, a, n, depth+1)
+	n.vouches = w.askVouchers(ctx, a, found)
+	return true
 }
 
 // checkName looks at the name of an entry: whoever unpacks the container makes a path of it.
@@ -333,9 +381,22 @@ func (in *inside) checkName(n *node, e Entry) {
 		say(Untrusted, "absolute-name", "The name is an absolute path.")
 	}
 	if e.Link != "" && leadsOut(slashed, strings.ReplaceAll(e.Link, `\`, "/")) {
-		say(Untrusted, "link", "The entry is a link to %q, outside the folder into which the container is unpacked.", e.Link)
+		say(Untrusted, "link", "The entry is a link to %q, outside the folder into which the container is unpacked.", e.Link[:min(len(e.Link), maxPath)])
 	}
 	key := strings.ToLower(path.Clean("/" + slashed))
+	if len(key) > maxName {
+		say(Invalid, "overlong-name", "The name has %d bytes, more than %d, with which no file can be unpacked.", len(e.Name), maxName)
+		return
+	}
+	for at := strings.LastIndexByte(key, '/'); at > 0 && len(in.links) > 0; at = strings.LastIndexByte(key[:at], '/') {
+		if in.links[key[:at]] {
+			say(Invalid, "through-link", "The name leads through %q, which the container has as a link: the file does not lie where its name says.", key[1:at])
+			break
+		}
+	}
+	if e.Link != "" {
+		in.links[key] = true
+	}
 	if in.names[key] && !e.Directory {
 		say(Untrusted, "duplicate", "Another entry of the container has the same name, large and small letters aside; which of them is used depends on who unpacks it.")
 	}

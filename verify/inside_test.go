@@ -173,23 +173,25 @@ func TestWhatIsWrongInsideIsSaid(t *testing.T) {
 		limits  Limits
 		want    string
 	}{
-		"traversal":        {[]member{{name: "../x", content: "a"}}, Limits{}, "../x invalid unpack/traversal"},
-		"by backslash":     {[]member{{name: `a\..\..\x`, content: "a"}}, Limits{}, `a\..\..\x invalid unpack/traversal`},
-		"drive":            {[]member{{name: `C:x`, content: "a"}}, Limits{}, `C:x invalid unpack/traversal`},
-		"absolute":         {[]member{{name: "/x", content: "a"}}, Limits{}, "/x untrusted unpack/absolute-name"},
-		"duplicate":        {[]member{{name: "A/x", content: "a"}, {name: "a/./X", content: "b"}}, Limits{}, "a/./X untrusted unpack/duplicate"},
-		"link out":         {[]member{{name: "a/b", link: "../../etc"}}, Limits{}, "a/b untrusted unpack/link"},
-		"link inside":      {[]member{{name: "a/b", link: "../c"}}, Limits{}, ""},
-		"absolute link":    {[]member{{name: "a/b", link: "/usr/bin/x"}}, Limits{}, ""},
-		"encrypted":        {[]member{{name: "x", how: "encrypted", content: "a"}}, Limits{}, "x inconclusive unpack/not-looked-into"},
-		"lying size":       {[]member{{name: "x", how: "lies", content: "a"}}, Limits{}, "x invalid unpack/size-mismatch"},
-		"broken":           {[]member{{name: "x", how: "broken", content: "a"}, {name: "y.exe", content: "MZ"}}, Limits{}, "x invalid unpack/broken\ny.exe valid initials/valid"},
-		"unknown kind":     {[]member{{name: "x.rar", content: "Rar!\x1a\x07"}}, Limits{}, "x.rar inconclusive unpack/not-looked-into"},
-		"too many":         {[]member{{name: "x", content: "a"}, {name: "y", content: "a"}}, Limits{Files: 1}, " inconclusive unpack/limit"},
-		"too large":        {[]member{{name: "x", content: strings.Repeat("a", 5000)}}, Limits{Bytes: 4999}, " inconclusive unpack/limit"},
-		"too deep":         {[]member{{name: "x.tar", content: string(tarOf(t, member{name: "y", content: "a"}))}}, Limits{Depth: 1}, "x.tar inconclusive unpack/limit"},
-		"opener panics":    {[]member{{name: "x", how: "panics", content: "a"}}, Limits{}, " inconclusive tar/crashed"},
-		"broken container": {[]member{{name: "x.tar", content: strings.Repeat("x", 257) + "ustar" + strings.Repeat("x", 1000)}}, Limits{}, "x.tar invalid tar/broken"},
+		"traversal":         {[]member{{name: "../x", content: "a"}}, Limits{}, "../x invalid unpack/traversal"},
+		"by backslash":      {[]member{{name: `a\..\..\x`, content: "a"}}, Limits{}, `a\..\..\x invalid unpack/traversal`},
+		"drive":             {[]member{{name: `C:x`, content: "a"}}, Limits{}, `C:x invalid unpack/traversal`},
+		"absolute":          {[]member{{name: "/x", content: "a"}}, Limits{}, "/x untrusted unpack/absolute-name"},
+		"duplicate":         {[]member{{name: "A/x", content: "a"}, {name: "a/./X", content: "b"}}, Limits{}, "a/./X untrusted unpack/duplicate"},
+		"link out":          {[]member{{name: "a/b", link: "../../etc"}}, Limits{}, "a/b untrusted unpack/link"},
+		"overlong name":     {[]member{{name: strings.Repeat("a/", maxName/2) + "b", content: "a"}}, Limits{}, ellipsis(strings.Repeat("a/", maxName/2)+"b") + " invalid unpack/overlong-name"},
+		"link, then folder": {[]member{{name: "A", link: "c"}, {name: "a", link: "d"}, {name: "a/b", content: "a"}}, Limits{}, "a untrusted unpack/duplicate\na/b invalid unpack/through-link"},
+		"link inside":       {[]member{{name: "a/b", link: "../c"}}, Limits{}, ""},
+		"absolute link":     {[]member{{name: "a/b", link: "/usr/bin/x"}}, Limits{}, ""},
+		"encrypted":         {[]member{{name: "x", how: "encrypted", content: "a"}}, Limits{}, "x inconclusive unpack/not-looked-into"},
+		"lying size":        {[]member{{name: "x", how: "lies", content: "a"}}, Limits{}, "x invalid unpack/size-mismatch"},
+		"broken":            {[]member{{name: "x", how: "broken", content: "a"}, {name: "y.exe", content: "MZ"}}, Limits{}, "x invalid unpack/broken\ny.exe valid initials/valid"},
+		"unknown kind":      {[]member{{name: "x.rar", content: "Rar!\x1a\x07"}}, Limits{}, "x.rar inconclusive unpack/not-looked-into"},
+		"too many":          {[]member{{name: "x", content: "a"}, {name: "y", content: "a"}}, Limits{Files: 1}, " inconclusive unpack/limit"},
+		"too large":         {[]member{{name: "x", content: strings.Repeat("a", 5000)}}, Limits{Bytes: 4999}, " inconclusive unpack/limit"},
+		"too deep":          {[]member{{name: "x.tar", content: string(tarOf(t, member{name: "y", content: "a"}))}}, Limits{Depth: 1}, "x.tar inconclusive unpack/limit"},
+		"opener panics":     {[]member{{name: "x", how: "panics", content: "a"}}, Limits{}, " inconclusive tar/crashed"},
+		"broken container":  {[]member{{name: "x.tar", content: strings.Repeat("x", 257) + "ustar" + strings.Repeat("x", 1000)}}, Limits{}, "x.tar invalid tar/broken"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := lookInto(t, &Examiner{Limits: c.limits}, tarOf(t, c.members...))
@@ -207,19 +209,24 @@ func TestWhatIsWrongInsideIsSaid(t *testing.T) {
 	}
 }
 
-// namingOpener calls what is in an entry otherwise than the entry itself does.
-type namingOpener struct{ inner []byte }
+// ellipsis is how a long path is shown.
+func ellipsis(path string) string { return path[:maxPath/2] + "…" + path[len(path)-maxPath/2:] }
 
-func (namingOpener) Method() string         { return "naming" }
-func (namingOpener) Match(a *Artifact) bool { return a.Format == "msi" }
-func (o namingOpener) Open(_ context.Context, _ *Artifact, inside Inside) ([]Finding, error) {
-	return nil, inside.Offer(Entry{Name: "disk1.tar", Size: int64(len(o.inner)), Reader: bytes.NewReader(o.inner),
-		Names: map[string]string{"f_1": "app/setup.exe", "f_2": "../evil.exe"}})
+// renamingOpener calls what is in an entry otherwise than the entry itself does.
+type renamingOpener struct {
+	inner []byte
+	names map[string]Installed
+}
+
+func (renamingOpener) Method() string         { return "renaming" }
+func (renamingOpener) Match(a *Artifact) bool { return a.Format == "msi" }
+func (o renamingOpener) Open(_ context.Context, _ *Artifact, inside Inside) ([]Finding, error) {
+	return nil, inside.Offer(Entry{Name: "disk1.tar", Size: int64(len(o.inner)), Reader: bytes.NewReader(o.inner), Names: o.names})
 }
 
 func TestAContainerMayNameTheFilesOfItsEntries(t *testing.T) {
 	inner := tarOf(t, member{name: "f_1", content: "MZ"}, member{name: "f_2", content: "MZ"}, member{name: "f_3", content: "MZ"})
-	e := &Examiner{Verifiers: []Verifier{initials{}}, Openers: []Opener{tarOpener{}, namingOpener{inner}}}
+	e := &Examiner{Verifiers: []Verifier{initials{}}, Openers: []Opener{tarOpener{}, renamingOpener{inner, map[string]Installed{"f_1": {Path: "app/setup.exe"}, "f_2": {Path: "../evil.exe"}}}}}
 	r := e.Examine(t.Context(), &Artifact{Format: "msi", Content: bytes.NewReader(nil)}, Env{Inside: true})
 	want := ` absent verify/no-method
 disk1.tar/app/setup.exe valid initials/valid
@@ -229,6 +236,14 @@ disk1.tar/f_3 valid initials/valid
 `
 	if got := said(r); got != want {
 		t.Errorf("findings:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+func TestAFileOfNoKnownKindIsNotSaidToHoldNothing(t *testing.T) {
+	e := &Examiner{Verifiers: []Verifier{initials{}}, Openers: []Opener{tarOpener{}}}
+	r := e.Examine(t.Context(), &Artifact{Name: "image", Size: 4, Content: strings.NewReader("data")}, Env{Inside: true})
+	if got := said(r); got != " absent verify/no-method\n inconclusive unpack/not-looked-into\n" || r.Contents.Unread != 1 {
+		t.Errorf("%s, %+v", got, *r.Contents)
 	}
 }
 

@@ -48,8 +48,18 @@ type Entry struct {
 	// Unread says in one sentence why the bytes cannot be had: encryption, an unknown method of compression. The entry
 	// is reported as not looked into.
 	Unread string
-	// Names says what the container calls the files inside this entry: the name in there, to the path as installed.
-	Names map[string]string
+	// Format is what the container makes of the bytes, whatever they are called: "script" for what it runs as one. It
+	// counts where neither bytes nor name say that a system runs or opens them.
+	Format Format
+	// Names says what the container calls the files inside this entry: the name in there, in lower case, to the file as
+	// installed.
+	Names map[string]Installed
+}
+
+// Installed is what becomes of a file that lies under another name in an inner container.
+type Installed struct {
+	Path   string
+	Format Format // as in Entry
 }
 
 // ErrBroken marks errors of an Entry's Reader that are the container's fault: a checksum that does not fit, a stream

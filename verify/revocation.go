@@ -20,8 +20,9 @@ type Revocation struct {
 
 // Published says where an issuer publishes its revocation lists.
 type Published struct {
-	Issuer []byte   // its certificate, DER; it leads to a trusted root, or is one
-	URLs   []string // http URLs that certificates issued by it name; each should give all that concerns that certificate
+	Issuer      []byte   // its certificate, DER; it leads to a trusted root, or is one
+	Certificate []byte   // one that it issued, DER
+	URLs        []string // http URLs that this certificate names; each should give all that concerns it
 }
 
 // RevocationList is one certificate revocation list (RFC 5280 section 5). It must not be copied.

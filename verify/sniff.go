@@ -28,9 +28,10 @@ var magics = []struct {
 	{0, "\xfe\xed\xfa\xcf", "macho"},
 	{0, "\xce\xfa\xed\xfe", "macho"},
 	{0, "\xcf\xfa\xed\xfe", "macho"},
+	{0, "\xca\xfe\xba\xbf", "macho"},               // universal, with 64-bit offsets
 	{0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "msi"}, // OLE compound file; an .msi unless it is an old Office document
-	{0, "MSCF\x00\x00\x00\x00", "cab"},
-	{0, "ISc(", "cab"}, // InstallShield cabinet
+	{0, "MSCF", "cab"},                             // what follows is reserved; Windows reads on whatever it is
+	{0, "ISc(", "cab"},                             // InstallShield cabinet
 	{0, "xar!", "pkg"},
 	{0, "Cr24", "crx"},
 	{0, "MAR1", "mar"},
@@ -64,7 +65,8 @@ var byExtension = map[string]Format{
 	".dmg": "dmg", ".pkg": "pkg", ".mpkg": "pkg", ".crx": "crx", ".xpi": "xpi", ".mar": "mar", ".snap": "squashfs",
 	".flatpak": "flatpak", ".appimage": "elf", ".whl": "whl", ".gem": "gem", ".crate": "crate",
 	".ps1": "script", ".psm1": "script", ".psd1": "script", ".bat": "script", ".cmd": "script", ".vbs": "script",
-	".vbe": "script", ".jse": "script", ".wsf": "script", ".hta": "script", ".sh": "script", ".run": "script",
+	".vbe": "script", ".jse": "script", ".wsf": "script", ".wsh": "script", ".wsc": "script", ".sct": "script",
+	".ps1xml": "script", ".psc1": "script", ".cdxml": "script", ".hta": "script", ".sh": "script", ".run": "script",
 	".command": "script", ".reg": "script", ".lnk": "lnk", ".iso": "iso", ".img": "iso", ".vhd": "vhd", ".vhdx": "vhd",
 	".zip": "zip", ".7z": "7z", ".rar": "rar", ".tar": "tar", ".tgz": "gzip", ".txz": "xz", ".tbz2": "bzip2",
 	".gz": "gzip", ".xz": "xz", ".bz2": "bzip2", ".zst": "zstd", ".wim": "wim", ".esd": "wim", ".psf": "msdelta",
@@ -79,21 +81,31 @@ var inZip = map[Format]bool{
 // Sniff tells an artifact's format by its first bytes, and where they say little, by its name. It returns "" for
 // what looks like no update. The content type that a server claims is not asked.
 func Sniff(head []byte, name string) Format {
-	ext := byExtension[strings.ToLower(path.Ext(name))]
-	switch f := sniffContent(head); f {
-	case "":
-		if ext != "script" && looksLikeHTML(head) {
-			return "" // a page on the way to the file it is named after; nothing but a script runs it
-		}
+	ext := sniffName(name)
+	switch f := sniffContent(head); {
+	case ext == "script" && !f.Executable():
+		return ext // it runs by its name, whatever else it is as well
+	case f == "" && looksLikeHTML(head):
+		return "" // a page on the way to the file it is named after; nothing but a script runs it
+	case f == "":
 		return ext
-	case "zip":
-		if inZip[ext] {
-			return ext
-		}
-		return f
+	case f == "zip" && inZip[ext]:
+		return ext
 	default:
 		return f
 	}
+}
+
+// sniffName tells a format by a name alone. Windows drops dots and spaces at a name's end, and takes what follows a
+// colon for a stream of the file before it: "a.bat.", "a.bat::$DATA" and "a.txt:b.vbs" are what they are without that.
+func sniffName(name string) (f Format) {
+	name = name[strings.LastIndexAny(name, `/\`)+1:]
+	for part := range strings.SplitSeq(name, ":") {
+		if g := byExtension[strings.ToLower(path.Ext(strings.TrimRight(part, ". ")))]; g != "" && !f.Executable() {
+			f = g
+		}
+	}
+	return f
 }
 
 // sniffContent tells a format by the first bytes alone.
@@ -116,7 +128,7 @@ func sniffContent(head []byte) Format {
 	if bytes.HasPrefix(trimText(head), []byte("#!")) {
 		return "script"
 	}
-	return ""
+	return sniffArchive(head)
 }
 
 func looksLikeHTML(head []byte) bool {
@@ -144,7 +156,7 @@ func Undecided(head []byte) bool {
 			return true
 		}
 	}
-	return len(head) < 8 && (strings.HasPrefix("MZ", string(head)) || strings.HasPrefix("ZM", string(head)) ||
+	return undecidedArchive(head) || len(head) < 8 && (strings.HasPrefix("MZ", string(head)) || strings.HasPrefix("ZM", string(head)) ||
 		strings.HasPrefix("\xca\xfe\xba\xbe", string(head[:min(4, len(head))])))
 }
 

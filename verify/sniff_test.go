@@ -26,10 +26,35 @@ func TestSniff(t *testing.T) {
 		{`{"version": 1}`, "latest.json", ""},
 		{"body {}", "site.css", ""},
 		{tar, "x", "tar"},
+		{tar, "x.bat", "script"}, // cmd.exe goes on to the next line, whatever it makes of this one
+		{"PK\x03\x04....", "x.hta", "script"},
+		{"MZ\x90\x00", "x.bat", "pe"},
+		{"\x04\x00\x00\x00\x20\x00\x00\x00\x1c\x00\x00\x00\x17\x00\x00\x00{", "x", "asar"},
+		{"\x04\x00\x00\x00\x20\x00\x00\x00\x1c\x00\x00\x00\x1d\x00\x00\x00{", "x", ""},
+		{"070701" + strings.Repeat("0A", 52), "x", "cpio"},
+		{"070707" + strings.Repeat("07", 35), "x", "cpio"},
+		{"070707" + strings.Repeat("08", 35), "x", ""},
+		{"\xca\xfe\xba\xbf\x00\x00\x00\x02", "tool", "macho"},
+		{"MSCF\x01\x00\x00\x00", "data", "cab"},
+		{"<Configuration>", "a.ps1xml", "script"},
 		{"", "", ""},
 	} {
 		if got := Sniff([]byte(c.head), c.name); got != c.want {
 			t.Errorf("Sniff(%.20q, %q) = %q, want %q", c.head, c.name, got, c.want)
+		}
+	}
+}
+
+// Windows runs a file by its name without what stands after the ending.
+func TestSniffSeesNamesAsWindowsDoes(t *testing.T) {
+	for _, name := range []string{"a.bat.", "a.ps1 ", "a.ps1 . .", "a.vbs::$DATA", "a.vbs:x.bin", "a.txt:b.vbs", "a.ps1.:x", `dir.d\a.cmd.`, "dir/a.cmd. "} {
+		if got := Sniff([]byte("text"), name); got != "script" {
+			t.Errorf("Sniff(%q) = %q, want script", name, got)
+		}
+	}
+	for _, name := range []string{"a.bat.txt", "a.ps1 /readme", `a.ps1\readme`, "a", ".", ":", ""} {
+		if got := Sniff([]byte("text"), name); got != "" {
+			t.Errorf("Sniff(%q) = %q, want nothing", name, got)
 		}
 	}
 }
@@ -46,7 +71,7 @@ func TestUndecidedHoldsBackEveryPrefixOfAMagic(t *testing.T) {
 			}
 		}
 	}
-	for _, s := range []string{"M", "Z", "\xca\xfe\xba\xbe\x00", " \t", "\xef\xbb\xbf\n#"} {
+	for _, s := range []string{"M", "Z", "\xca\xfe\xba\xbe\x00", " \t", "\xef\xbb\xbf\n#", "\x04\x00\x00\x00\x20", "070701000"} {
 		if !Undecided([]byte(s)) {
 			t.Errorf("Undecided(%q) = false", s)
 		}

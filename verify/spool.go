@@ -1,19 +1,20 @@
 package verify
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"sync"
 )
 
 // Sizes of inner files, in bytes.
 const (
-	smallFile = 1 << 20 // up to which every file is kept until it was looked at, whatever it looks like
-	inMemory  = 8 << 20 // up to which a file may be kept in memory
+	unsized  = 1 << 20 // of memory for a file whose size its container does not say
+	inMemory = 8 << 20 // up to which every file is kept until it was looked at, whatever it looks like, in memory if there is room
 )
 
 // taken is an inner file that can be read at any place, in memory or in a file without a name.
@@ -38,20 +39,11 @@ func (w *walk) take(ctx context.Context, e Entry, n *node) (*taken, error) {
 		if k, err := e.Content.ReadAt(head, 0); k < len(head) {
 			return nil, fmt.Errorf("reading %s: %w", n.path, err)
 		}
-		t.Format = Sniff(head, e.Name)
+		t.Format = e.sniff(head)
 		return t, nil
 	}
 	r := &metered{from: e.Reader, walk: w, ctx: ctx}
-	head := make([]byte, SniffLen)
-	k, err := io.ReadFull(r, head)
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		err = nil
-	}
-	head = head[:k]
-	t.Format = Sniff(head, e.Name)
-	if err == nil {
-		err = w.spool(t, e, head, r, n)
-	}
+	err := w.spool(t, e, r, n)
 	if err == nil && e.Size >= 0 && r.n != e.Size {
 		n.findings = append(n.findings, Finding{Subject: n.path, Method: unpackMethod, Status: Invalid, Code: unpackMethod + "/size-mismatch",
 			Detail: fmt.Sprintf("The container says that it has %d bytes; it has %d.", e.Size, r.n)})
@@ -71,40 +63,48 @@ func (w *walk) take(ctx context.Context, e Entry, n *node) (*taken, error) {
 	return nil, err
 }
 
-// spool reads the rest of an entry to memory, to a file, or only through the hash.
-func (w *walk) spool(t *taken, e Entry, head []byte, r *metered, n *node) error {
-	small := len(head) < SniffLen
-	if room := w.reserve(e.Size); room > 0 && !small {
-		buf := bytes.NewBuffer(make([]byte, 0, room))
-		buf.Write(head)
-		_, err := io.Copy(buf, io.LimitReader(r, room-int64(len(head))))
-		t.Content, t.Size, t.release = bytes.NewReader(buf.Bytes()), int64(buf.Len()), func() { w.unreserve(room) }
-		if err != nil {
-			return err
-		}
-		var one [1]byte
-		if k, err := io.ReadFull(r, one[:]); k == 0 {
-			if err == io.EOF {
-				err = nil
-			}
-			return err
-		}
-		// It is longer than it said.
-		t.release()
-		return w.spoolFile(t, append(buf.Bytes(), one[0]), r)
+// sniff tells the entry's format.
+func (e *Entry) sniff(head []byte) Format {
+	f := Sniff(head, e.Name)
+	if e.Format != "" && !f.Executable() && !f.Container() {
+		return e.Format
 	}
-	if small {
-		t.Content, t.Size = bytes.NewReader(head), int64(len(head))
+	return f
+}
+
+// spool reads an entry to memory, to a file, or only through the hash, and finds out its format.
+func (w *walk) spool(t *taken, e Entry, r *metered, n *node) error {
+	room := w.reserve(e.Size)
+	k := newKept(max(room, SniffLen))
+	free := func() {
+		k.release()
+		w.unreserve(room)
+	}
+	ended, err := k.fill(r)
+	t.Format = e.sniff(k.data[:min(SniffLen, len(k.data))])
+	if err == nil && ended {
+		t.Content, t.Size, t.release = k, int64(len(k.data)), free
 		return nil
 	}
-	if e.Size > smallFile && t.Format == "" {
-		h := sha256.New()
-		h.Write(head)
-		rest, err := io.Copy(h, r)
-		n.inner = Inner{Path: n.path, Size: int64(len(head)) + rest, SHA256: Digest(h.Sum(nil))}
+	defer free()
+	switch {
+	case err != nil:
 		return err
+	case e.Size > inMemory && t.Format == "": // whatever else is kept in memory now
+		return w.hashOnly(k.data, r, n)
 	}
-	return w.spoolFile(t, head, r)
+	return w.spoolFile(t, k.data, r)
+}
+
+// hashOnly reads the rest of an entry for its digest and keeps none of it.
+func (w *walk) hashOnly(head []byte, r io.Reader, n *node) error {
+	h := sha256.New()
+	h.Write(head)
+	buf := chunks.Get().(*[chunk]byte)
+	defer chunks.Put(buf)
+	rest, err := io.CopyBuffer(h, r, buf[:])
+	n.inner = Inner{Path: n.path, Size: int64(len(head)) + rest, SHA256: Digest(h.Sum(nil))}
+	return err
 }
 
 // spoolFile reads the rest of an entry to a file that has no name, so that nothing is left over whatever happens.
@@ -118,7 +118,9 @@ func (w *walk) spoolFile(t *taken, head []byte, r io.Reader) error {
 	if _, err := f.Write(head); err != nil {
 		return fmt.Errorf("keeping an inner file: %w", err)
 	}
-	rest, err := io.Copy(f, r)
+	buf := chunks.Get().(*[chunk]byte)
+	defer chunks.Put(buf)
+	rest, err := io.CopyBuffer(struct{ io.Writer }{f}, r, buf[:])
 	t.Content, t.Size = f, int64(len(head))+rest
 	return err
 }
@@ -126,11 +128,12 @@ func (w *walk) spoolFile(t *taken, head []byte, r io.Reader) error {
 // reserve returns how many bytes of memory an entry of the declared size may use, 0 if it has to go to a file.
 func (w *walk) reserve(size int64) int64 {
 	if size < 0 {
-		size = smallFile
+		size = unsized
 	}
 	if size > inMemory {
 		return 0
 	}
+	size = keptSize(keptClass(size + 1)) // the byte more shows that the entry ends where it should
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.memory+size > w.limits.Memory {
@@ -178,28 +181,35 @@ func (m *metered) Read(p []byte) (int, error) {
 	return k, err
 }
 
+// chunk is how many bytes are hashed at once: several functions pass over them while they are in the processor's cache.
+const chunk = 64 << 10
+
+var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
+
 // digest computes what the verifiers want to have been computed on the way, and SHA-256.
 func (w *walk) digest(ctx context.Context, a *Artifact) error {
-	head := make([]byte, min(SniffLen, a.Size))
-	if k, err := a.Content.ReadAt(head, 0); k < len(head) {
-		return err
-	}
+	buf := chunks.Get().(*[chunk]byte)
+	defer chunks.Put(buf)
 	h := sha256.New()
-	tap := w.examiner.Tap(head)
-	buf := make([]byte, min(64<<10, max(a.Size, 1)))
-	for at := int64(0); at < a.Size; {
+	var tap Tap
+	for at := int64(0); at == 0 || at < a.Size; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		k, err := a.Content.ReadAt(buf[:min(int64(len(buf)), a.Size-at)], at)
-		if k == 0 && err != nil {
-			return err
+		part := buf[:min(chunk, a.Size-at)]
+		if k, err := a.Content.ReadAt(part, at); k < len(part) {
+			return cmp.Or(err, io.ErrUnexpectedEOF)
 		}
-		h.Write(buf[:k])
+		if at == 0 {
+			tap = w.examiner.Tap(part[:min(SniffLen, len(part))])
+		}
+		h.Write(part)
 		if tap != nil {
-			tap.Write(buf[:k])
+			tap.Write(part)
 		}
-		at += int64(k)
+		if at += int64(len(part)); len(part) == 0 {
+			break
+		}
 	}
 	a.Digests.SHA256 = Digest(h.Sum(nil))
 	if tap != nil {

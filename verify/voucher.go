@@ -1,19 +1,29 @@
 package verify
 
-import "context"
+import (
+	"context"
+	"maps"
+	"slices"
+)
 
-// askVouchers notes what a catalogue inside the artifact vouches for, if its own signature is Valid.
-func (w *walk) askVouchers(ctx context.Context, a *Artifact, found []Finding) {
+// Limits on what the catalogues of one artifact are believed to list.
+const (
+	maxVouches = 1 << 18
+	maxSigners = 8 // of catalogues that list one digest
+)
+
+// askVouchers returns what a catalogue inside the artifact vouches for, if its own signature is Valid.
+func (w *walk) askVouchers(ctx context.Context, a *Artifact, found []Finding) (list []Vouch) {
 	for _, v := range w.examiner.Verifiers {
-		voucher, ok := v.(Voucher)
-		if !ok || !stands(found, v.Method()) {
-			continue
+		if voucher, ok := v.(Voucher); ok && stands(found, v.Method()) {
+			list = append(list, w.vouchesOf(ctx, voucher, a)...)
 		}
-		list := w.vouchesOf(ctx, voucher, a)
-		w.mu.Lock()
-		w.vouches = append(w.vouches, list[:min(len(list), maxVouches-len(w.vouches))]...)
-		w.mu.Unlock()
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list = list[:min(len(list), maxVouches-w.vouches)]
+	w.vouches += len(list)
+	return list
 }
 
 // vouchesOf asks one Voucher. One that fails or panics vouches for nothing.
@@ -41,45 +51,53 @@ func stands(found []Finding, method string) bool {
 	return valid
 }
 
+// digestKey is a digest by the name of its kind.
+type digestKey struct{ kind, sum string }
+
 // vouch gives every file what the catalogues beside it say about it. A signature of its own that is wrong stays wrong.
 func (w *walk) vouch(root *node) {
-	if len(w.vouches) == 0 {
-		return
-	}
-	by := make(map[string]*Vouch, len(w.vouches))
-	for i := range w.vouches {
-		v := &w.vouches[i]
-		by[v.Digest+":"+string(v.Sum)] = v
-	}
-	var visit func(*node)
-	visit = func(n *node) {
-		n.vouched(by)
-		for _, child := range n.children {
-			visit(child)
+	by := map[digestKey][]*Vouch{}
+	root.each(func(n *node) {
+		for i := range n.vouches {
+			v := &n.vouches[i]
+			key := digestKey{v.Digest, string(v.Sum)}
+			if known := by[key]; len(known) < maxSigners && !slices.ContainsFunc(known, func(o *Vouch) bool { return sameSigner(o, v) }) {
+				by[key] = append(known, v)
+			}
 		}
+	})
+	if len(by) > 0 {
+		root.each(func(n *node) { n.vouched(by) })
 	}
-	visit(root)
 }
 
-func (n *node) vouched(by map[string]*Vouch) {
+func sameSigner(a, b *Vouch) bool {
+	return a.Finding.Status == b.Finding.Status && a.Finding.Signer == b.Finding.Signer && slices.Equal(a.Finding.Anchors, b.Finding.Anchors)
+}
+
+// each shows a file and all in it to visit, in the containers' order.
+func (n *node) each(visit func(*node)) {
+	visit(n)
+	for _, child := range n.children {
+		child.each(visit)
+	}
+}
+
+// vouched adds what is said about the file by its first digest of which something is.
+func (n *node) vouched(by map[digestKey][]*Vouch) {
 	if n.inner.SHA256.IsZero() {
 		return
 	}
-	add := func(digest string, sum []byte) bool {
-		v, ok := by[digest+":"+string(sum)]
-		if ok {
-			f := v.Finding
-			f.Subject = n.path
-			n.findings = append(n.findings, f)
+	list := by[digestKey{"sha256", string(n.inner.SHA256[:])}]
+	for _, kind := range slices.Sorted(maps.Keys(n.inner.Taps)) {
+		if len(list) > 0 {
+			break
 		}
-		return ok
+		list = by[digestKey{kind, string(n.inner.Taps[kind])}]
 	}
-	if add("sha256", n.inner.SHA256[:]) {
-		return
-	}
-	for name, sum := range n.inner.Taps {
-		if add(name, sum) {
-			return
-		}
+	for _, v := range list {
+		f := v.Finding
+		f.Subject = n.path
+		n.findings = append(n.findings, f)
 	}
 }
