@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/url"
 	"testing"
+	"testing/cryptotest"
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
@@ -12,6 +13,7 @@ import (
 )
 
 func TestVerifier(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld(t)
 	w.publish(w.bookworm(func(s *apttest.Suite) { s.ValidUntil = now.Add(time.Hour) }))
 	env := func() verify.Env {

@@ -193,7 +193,9 @@ func unsigned(d document, s pgp.Signature, signatures int, at time.Time) *proof 
 	case pgp.Expired:
 		return failed(verify.Invalid, "expired", detail)
 	case pgp.Unusable:
-		return failed(verify.Untrusted, "unusable-key", detail)
+		p := failed(verify.Untrusted, "unusable-key", detail)
+		p.problem.Signer = verify.Identity{Name: s.UserID, Fingerprint: s.Fingerprint}
+		return p
 	case pgp.Weak:
 		return failed(verify.Invalid, "weak-signature", detail)
 	case pgp.Unknown:

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"slices"
 	"testing"
+	"testing/cryptotest"
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
@@ -27,6 +28,7 @@ func extensionOf(value []byte) [][]byte {
 // TestNothingRunsFromTheCertificateTable guards against signed programs that are something else as well: an HTML
 // application (Zloader, 2021) or a Java archive (CVE-2020-1464), stored where no signature covers it.
 func TestNothingRunsFromTheCertificateTable(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	image := at.BuildPE(at.Image{})
 	sign := func(s at.Signature) []byte { s.Signer = w.vendor; return at.Sign(image, s) }
@@ -57,6 +59,7 @@ func TestNothingRunsFromTheCertificateTable(t *testing.T) {
 
 // TestUnprovenBytesAreBoundedTogether gives each untrusted thing an honest size, and there are many of them.
 func TestUnprovenBytesAreBoundedTogether(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	image := at.BuildPE(at.Image{})
 	tsa := func(ca *at.CA, n int) *at.Signer {
@@ -116,6 +119,7 @@ func artifactOf(b []byte) *verify.Artifact {
 }
 
 func TestSignerStatementsThatReadersDisagreeOn(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	image := at.BuildPE(at.Image{})
 	type kind = at.Unsigned
@@ -142,6 +146,7 @@ func TestSignerStatementsThatReadersDisagreeOn(t *testing.T) {
 
 // TestAuthoritiesThatAreNone has certificates of a trusted issuer play issuers or authorities.
 func TestAuthoritiesThatAreNone(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	image := at.BuildPE(at.Image{})
 	stamped := w.leaf(at.Leaf{NotAfter: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)})
@@ -186,5 +191,46 @@ func TestSubjectsWithTwoOrganizationsNameNone(t *testing.T) {
 	}
 	if id := found[0].Signer; id.Organization != "" || bytes.Contains([]byte(id.Name), []byte("3CX")) {
 		t.Errorf("identity = %+v, want no organization", id)
+	}
+}
+
+// Whoever has a certificate can add a signature to somebody else's signed program. It breaks nothing, and what is in it
+// is signed; but the program is still that publisher's, and has no room for what a stranger brings along.
+func TestNothingHidesInAnotherSignersSignature(t *testing.T) {
+	w := newWorld()
+	private := at.NewCA("Private Root")
+	w.env.Trust.Publishers = []verify.Authority{{Anchor: "acme", Roots: []*x509.Certificate{private.Certificate}}}
+	image := at.BuildPE(at.Image{})
+	payload, err := asn1.Marshal(bytes.Repeat([]byte{0xcc, 0x90, 1}, 20_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := asn1.Marshal([]byte("<script>new ActiveXObject('WScript.Shell')</script>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := w.root.Issue(at.Leaf{Organization: "Stranger Ltd"})
+	inside := private.Issue(at.Leaf{Organization: "Acme", Extensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Value: payload}}})
+	signed := func(s *at.Signer, value []byte) at.Signature {
+		return at.Signature{Signer: s, Attributes: []at.Unsigned{{OID: cms.NewOID(1, 2, 3), Value: value}}}
+	}
+	vendor := at.Signature{Signer: w.vendor}
+	both := want("valid:valid", "valid:valid")
+	hidden := want("valid:valid", "valid:valid", "invalid:hidden-data")
+	for name, c := range map[string]struct {
+		data []byte
+		want []verifytest.Want
+	}{
+		"nothing":                              {at.Sign(image, vendor, at.Signature{Signer: stranger}), both},
+		"a word":                               {at.Sign(image, vendor, signed(stranger, []byte{0x0c, 1, 'x'})), both},
+		"a payload":                            {at.Sign(image, vendor, signed(stranger, payload)), hidden},
+		"a payload, nested":                    {at.Sign(image, at.Signature{Signer: w.vendor, Nested: []at.Signature{signed(stranger, payload)}}), hidden},
+		"a script":                             {at.Sign(image, vendor, signed(stranger, script)), hidden},
+		"a payload as the kind's own data":     {at.Sign(image, vendor, at.Signature{Signer: stranger, Data: payload}), want("valid:valid", "valid:valid", "invalid:hidden-data", "valid:image-data")},
+		"a certificate under an anchor's root": {at.Sign(image, vendor, at.Signature{Signer: inside}), hidden},
+		"the publisher's own payload":          {at.Sign(image, vendor, signed(w.vendor, payload)), both},
+		"only one signer":                      {at.Sign(image, signed(stranger, payload)), want("valid:valid")},
+	} {
+		verifytest.Run(t, New(), verifytest.Case{Name: name, Data: c.data, Env: w.env, Want: c.want, Flips: -1})
 	}
 }

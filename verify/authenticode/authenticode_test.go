@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/cryptotest"
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
@@ -69,6 +70,7 @@ func checksum(image []byte) []verifytest.Range {
 }
 
 func TestGoodSignatures(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	expired := w.leaf(at.Leaf{Organization: "3CX Ltd", NotAfter: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)})
 	for name, c := range map[string]struct {
@@ -93,6 +95,7 @@ func TestGoodSignatures(t *testing.T) {
 }
 
 func TestSHA1StandsOnlyWithAnOldTimestamp(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	for name, c := range map[string]struct {
 		stamp *at.Timestamp
@@ -112,6 +115,7 @@ func TestSHA1StandsOnlyWithAnOldTimestamp(t *testing.T) {
 }
 
 func TestTimestamps(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	sign := func(s *at.Signer, ts *at.Timestamp) []byte {
 		return at.Sign(at.BuildPE(at.Image{}), at.Signature{Signer: s, Timestamp: ts})
@@ -142,6 +146,7 @@ func TestTimestamps(t *testing.T) {
 }
 
 func TestWhoIsTrusted(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	server := w.leaf(at.Leaf{Organization: "Web Ltd", Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
 	narrow := w.root.Intermediate("TLS CA", x509.ExtKeyUsageServerAuth).Issue(at.Leaf{})
@@ -162,6 +167,7 @@ func TestWhoIsTrusted(t *testing.T) {
 }
 
 func TestBrokenSignatures(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	image := at.BuildPE(at.Image{})
 	md5 := at.Signature{Signer: w.vendor, Hash: crypto.MD5}
@@ -205,6 +211,7 @@ func octetString(b []byte) []byte {
 }
 
 func TestNothingHidesInTheCertificateTable(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	image := at.BuildPE(at.Image{})
 	signed := at.Sign(image, at.Signature{Signer: w.vendor})
@@ -307,6 +314,7 @@ func TestDetailSaysWhatIsHidden(t *testing.T) {
 // TestPublisherCannotStuffACopyOfItsIssuer has a trusted publisher sign, with its own code-signing key, a certificate
 // of its issuer's name and key. That certificate lies above the publisher's, and under it as well.
 func TestPublisherCannotStuffACopyOfItsIssuer(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	issuer, err := x509.ParseCertificate(w.vendor.Chain[0])
 	if err != nil {

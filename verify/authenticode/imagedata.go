@@ -46,6 +46,7 @@ func programs(seen *[]imageData) authenticode.Binding {
 		i := readImageData(data.Value)
 		i.sum, i.function = of.Sum, of.Hash
 		*seen = append(*seen, i)
+		of.Checked = len(i.pages)
 		return of, nil
 	}
 }

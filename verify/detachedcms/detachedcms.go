@@ -93,6 +93,10 @@ func encoded(data []byte) ([]byte, bool) {
 	return nil, false
 }
 
+// indefinite reports whether data begins with a length that BER allows and DER does not. Some programs write CMS so (openssl
+// cms -stream, Bouncy Castle), and nothing is wrong with that.
+func indefinite(data []byte) bool { return len(data) > 1 && data[0] == 0x30 && data[1] == 0x80 }
+
 // say adds a finding.
 func (x *examination) say(status verify.Status, code, format string, args ...any) *verify.Finding {
 	x.findings = append(x.findings, verify.Finding{

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/cryptotest"
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
@@ -161,6 +162,7 @@ func TestSidecars(t *testing.T) {
 		{"with SHA-1", rsaLeaf.sign(t, content, "-md", "sha1"), "untrusted:cms/weak-digest"},
 		{"without the signer's certificate", leaf.sign(t, content, "-nocerts"), "untrusted:cms/unknown-signer"},
 		{"of itself", leaf.sign(t, content, "-nodetach"), "untrusted:cms/not-detached"},
+		{"in BER", leaf.sign(t, content, "-stream"), "inconclusive:cms/unsupported"},
 		{"cut short", good[:len(good)-3], "invalid:cms/malformed"},
 		{"with something after it", append(bytes.Clone(good), 0), "invalid:cms/malformed"},
 		{"a page", []byte("<html>"), "absent:cms/unsigned"},
@@ -219,6 +221,7 @@ func module(body, sig []byte) []byte {
 }
 
 func TestKernelModules(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	key := issue(t, "RSA build key", nil, func(c *x509.Certificate) { c.ExtKeyUsage = nil })
 	stranger := issue(t, "RSA stranger", nil, func(c *x509.Certificate) { c.ExtKeyUsage = nil })
 	asLinux := []string{"-noattr", "-nocerts", "-md", "sha512"}
@@ -319,6 +322,92 @@ func BenchmarkVerify(b *testing.B) {
 	for b.Loop() {
 		if found, err := New().Verify(context.Background(), a, e); err != nil || besidetest.Codes(found) != "valid:cms/valid" {
 			b.Fatal(err, found)
+		}
+	}
+}
+
+// Whoever has any certificate can have the key identifier of another one put into it. A signature by it must not count
+// for the anchor that trusts that other certificate; nor is it wrong because that certificate did not make it.
+func TestCopiedKeyIdentifier(t *testing.T) {
+	ca := issue(t, "Everybody's CA", nil, asCA)
+	pinned := issue(t, "Release", nil, func(*x509.Certificate) {})
+	copied := issue(t, "Stranger", ca, func(c *x509.Certificate) { c.SubjectKeyId = pinned.cert.SubjectKeyId })
+	sig := copied.sign(t, content, "-keyid")
+	for _, anchors := range [][]verify.Authority{
+		{roots("everybody", ca), roots("vendor", pinned)}, {roots("vendor", pinned), roots("everybody", ca)},
+	} {
+		found, err := New().Verify(context.Background(), besidetest.Artifact("fw.bin", content), env(map[string][]byte{"fw.bin.p7s": sig}, anchors...))
+		if err != nil || len(found) != 1 || found[0].Status != verify.Valid || strings.Join(found[0].Anchors, "+") != "everybody" ||
+			found[0].Signer.CommonName != "Stranger" {
+			t.Errorf("%v %+v", err, found)
+		}
+	}
+	found, err := New().Verify(context.Background(), besidetest.Artifact("fw.bin", content), env(map[string][]byte{"fw.bin.p7s": sig}, roots("vendor", pinned)))
+	if got := besidetest.Codes(found); err != nil || got != "invalid:cms/bad-signature" {
+		t.Errorf("the vendor alone: %v %s", err, got)
+	}
+}
+
+// Two anchors have certificates of one authority that end at different times: what rests on both ends with the first.
+func TestAnchorsEndWithTheFirstOfTheirChains(t *testing.T) {
+	ca := issue(t, "Acme CA", nil, asCA)
+	brief := *ca.cert
+	brief.NotAfter = now.AddDate(0, 1, 0)
+	der, err := x509.CreateCertificate(rand.Reader, &brief, &brief, ca.key.Public(), ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	older, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := issue(t, "Release", ca, func(*x509.Certificate) {})
+	found, err := New().Verify(context.Background(), besidetest.Artifact("fw.bin", content),
+		env(map[string][]byte{"fw.bin.p7s": leaf.sign(t, content)}, roots("acme", ca), roots("older", &pair{cert: older})))
+	if err != nil || len(found) != 1 || strings.Join(found[0].Anchors, "+") != "acme+older" || !found[0].NotAfter.Equal(brief.NotAfter) {
+		t.Errorf("%v %+v", err, found)
+	}
+}
+
+// Revocation lists that the policy names, or that were fetched, are about signers under an anchor's own roots as well.
+func TestRevocation(t *testing.T) {
+	signs := func(c *x509.Certificate) { asCA(c); c.KeyUsage |= x509.KeyUsageCRLSign }
+	ca := issue(t, "Acme CA", nil, signs)
+	leaf := issue(t, "Release", ca, func(*x509.Certificate) {})
+	list := func(revoked ...*pair) *verify.RevocationList {
+		l := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now.Add(-time.Hour), NextUpdate: now.Add(24 * time.Hour)}
+		for _, p := range revoked {
+			l.RevokedCertificateEntries = append(l.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: p.cert.SerialNumber, RevocationTime: now.Add(-2 * time.Hour)})
+		}
+		der, err := x509.CreateRevocationList(rand.Reader, l, ca.cert, ca.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &verify.RevocationList{Name: "acme.crl", Data: der}
+	}
+	lists := func(l ...*verify.RevocationList) []*verify.RevocationList { return l }
+	files := map[string][]byte{"fw.bin.p7s": leaf.sign(t, content)}
+	for _, c := range []struct {
+		name  string
+		lists []*verify.RevocationList
+		must  bool
+		root  *pair
+		want  string
+	}{
+		{"no list", nil, false, ca, "valid:cms/valid"},
+		{"no list, and that is refused", nil, true, ca, "untrusted:cms/revocation-unknown"},
+		{"not revoked", lists(list()), true, ca, "valid:cms/valid"},
+		{"revoked", lists(list(), list(leaf)), false, ca, "invalid:cms/revoked"},
+		{"listed itself", nil, true, leaf, "valid:cms/valid"},
+	} {
+		e := env(files, roots("acme", c.root))
+		e.Trust.Revocation = verify.Revocation{Lists: c.lists, Required: c.must}
+		found, err := New().Verify(context.Background(), besidetest.Artifact("fw.bin", content), e)
+		if got := besidetest.Codes(found); err != nil || got != c.want {
+			t.Errorf("%s: %v %s, want %s: %v", c.name, err, got, c.want, found)
+		}
+		if c.must && len(c.lists) > 0 && !found[0].NotAfter.Equal(now.Add(24*time.Hour)) {
+			t.Errorf("%s: ends at %s, later than what it rests on", c.name, found[0].NotAfter)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
+	"github.com/sallyport-project/sallyport/verify/internal/authenticode"
 	"github.com/sallyport-project/sallyport/verify/internal/beside"
 	"github.com/sallyport-project/sallyport/verify/internal/cms"
 )
@@ -23,6 +24,7 @@ type examination struct {
 	at          time.Time
 	authorities []authority
 	checks      *cms.Checks
+	revocation  *authenticode.Examination
 
 	label    string // of the signature under examination, for people
 	appended bool   // it is part of the artifact
@@ -39,6 +41,9 @@ type authority struct {
 
 func newExamination(env verify.Env) *examination {
 	x := &examination{at: env.At, checks: cms.NewChecks(maxChecks)}
+	if len(env.Trust.Authorities) > 0 {
+		x.revocation = authenticode.New(method, "file", env)
+	}
 	for _, a := range env.Trust.Authorities {
 		one := authority{anchor: a.Anchor, roots: cms.NewRoots(a.Roots)}
 		for _, c := range a.Roots {
@@ -56,6 +61,9 @@ func (x *examination) sidecar(ctx context.Context, a *verify.Artifact, from besi
 	x.label, x.evidence = from.Ref, []verify.Reference{from.Reference()}
 	d, err := cms.ParseContentInfo(der)
 	switch {
+	case err != nil && indefinite(der):
+		x.say(verify.Inconclusive, "unsupported", "%s is in BER with indefinite lengths, which is not read here.", x.label)
+		return nil
 	case err != nil:
 		x.say(verify.Invalid, "malformed", "%s is no CMS signature that can be read: %s.", x.label, err)
 		return nil
@@ -130,65 +138,124 @@ func looksLikeAttributes(content *io.SectionReader) (bool, error) {
 
 // outcome is what one anchor says of a signer.
 type outcome struct {
-	leaf *cms.Certificate
-	path cms.Path // nil if the anchor's roots do not vouch for the signer
-	err  error
+	leaf  *cms.Certificate
+	path  cms.Path // nil if the anchor's roots do not vouch for the signer
+	err   error    // why not; or, where there is a path, in what way the signature does not fit
+	hash  crypto.Hash
+	under []string // anchors that say the same of this certificate
+	ends  time.Time
+
+	revoked, unknown string // what revocation lists say of the path, as a part of a sentence; "" if nothing speaks against it
 }
 
-// signer judges one signer under every anchor.
+// vouches reports whether the signature is by a certificate that the anchor trusts, and rests on nothing weak or revoked.
+func (o *outcome) vouches() bool {
+	return o.path != nil && o.err == nil && !o.weak() && o.revoked == "" && o.unknown == ""
+}
+
+func (o *outcome) weak() bool { return o.hash == crypto.MD5 || o.hash == crypto.SHA1 }
+
+// signer judges one signer under every anchor. What names a signer (a key identifier, an issuer with a serial number) can
+// be put into other certificates as well, so anchors may know different ones by it: each anchor vouches only if
+// the signature fits the certificate that it knows itself.
 func (x *examination) signer(d *cms.SignedData, si *cms.SignerInfo, sum []byte) {
-	var anchors []string
+	var good []*outcome
 	var best outcome
 	for _, a := range x.authorities {
 		o := x.under(a, d, si)
 		if o.path != nil {
-			anchors = append(anchors, a.anchor)
+			o.err = si.VerifyDigest(o.leaf, d.ContentType, sum)
+			o.hash = cms.Weaker(si.Hash(), o.path.WeakestHash())
+			x.lookUp(&o)
 		}
-		if best.path == nil && (o.path != nil || better(o, best)) {
+		switch {
+		case o.vouches():
+			good = together(good, o, a.anchor)
+		case better(o, best):
 			best = o
 		}
 	}
-	switch {
-	case best.leaf == nil:
-		x.say(verify.Untrusted, "unknown-signer", "The signer of the %s has a certificate that is neither in it nor among the roots of an anchor.", x.label)
-		return
-	case best.path == nil:
-		f := x.say(verify.Untrusted, why(best.err), "The %s is by %q, who is not trusted: %s.", x.label, best.leaf.Subject.Best(), best.err)
-		f.Signer = identity(best.leaf, nil)
-		return
-	}
-	if err := si.VerifyDigest(best.leaf, d.ContentType, sum); err != nil {
-		code := "bad-signature"
-		if errors.Is(err, cms.ErrDigest) {
-			code = "digest-mismatch"
+	for _, o := range good {
+		if x.appended && x.hides(d, si, o.path) {
+			return
 		}
-		x.say(verify.Invalid, code, "The %s by %q is wrong: %s.", x.label, best.leaf.Subject.Best(), err)
-		return
+		f := x.say(verify.Valid, "valid", "The %s covers the whole file with %s and leads to the root %q; it ends with its certificates.",
+			x.label, cms.HashName(si.Hash()), o.path.Root().Subject.Best())
+		f.Signer, f.Anchors, f.NotAfter = identity(o.leaf, o.path), o.under, o.ends
 	}
-	weakest := cms.Weaker(si.Hash(), best.path.WeakestHash())
-	if weakest == crypto.MD5 || weakest == crypto.SHA1 {
-		f := x.say(verify.Untrusted, "weak-digest", "The %s by %q rests on %s.", x.label, best.leaf.Subject.Best(), cms.HashName(weakest))
-		f.Signer = identity(best.leaf, best.path)
-		return
+	if len(good) == 0 {
+		x.refuse(best)
 	}
-	if x.appended && x.hides(d, si, best.path) {
-		return
-	}
-	f := x.say(verify.Valid, "valid", "The %s covers the whole file with %s and leads to the root %q; it ends with its certificates.",
-		x.label, cms.HashName(si.Hash()), best.path.Root().Subject.Best())
-	f.Signer, f.Anchors, f.NotAfter = identity(best.leaf, best.path), anchors, expiry(best.path)
 }
 
-// better prefers what tells more: a certificate that is there, and one that leads to a root.
-func better(a, b outcome) bool {
-	reason := func(o outcome) int {
-		var p *cms.PathError
-		if errors.As(o.err, &p) {
-			return 1 + int(p.Reason)
-		}
-		return 0
+// lookUp asks the revocation lists about a path, and sets when it ends.
+func (x *examination) lookUp(o *outcome) {
+	var until time.Time
+	o.revoked, o.unknown, until = x.revocation.Standing(o.path)
+	if o.ends = expiry(o.path); !until.IsZero() && until.Before(o.ends) {
+		o.ends = until
 	}
-	return a.leaf != nil && (b.leaf == nil || reason(a) > reason(b))
+}
+
+// together adds an outcome to that of another anchor about the same certificate, if there is one. The first of the paths
+// to end bounds both.
+func together(good []*outcome, o outcome, anchor string) []*outcome {
+	for _, g := range good {
+		if g.leaf.Equal(o.leaf) {
+			g.under = append(g.under, anchor)
+			if o.ends.Before(g.ends) {
+				g.ends = o.ends
+			}
+			return good
+		}
+	}
+	o.under = []string{anchor}
+	return append(good, &o)
+}
+
+// refuse says why no anchor vouches for a signer, by what tells most.
+func (x *examination) refuse(o outcome) {
+	switch {
+	case o.leaf == nil:
+		x.say(verify.Untrusted, "unknown-signer", "The signer of the %s has a certificate that is neither in it nor among the roots of an anchor.", x.label)
+	case o.path == nil:
+		f := x.say(verify.Untrusted, why(o.err), "The %s is by %q, who is not trusted: %s.", x.label, o.leaf.Subject.Best(), o.err)
+		f.Signer = identity(o.leaf, nil)
+	case o.err != nil:
+		code := "bad-signature"
+		if errors.Is(o.err, cms.ErrDigest) {
+			code = "digest-mismatch"
+		}
+		x.say(verify.Invalid, code, "The %s by %q is wrong: %s.", x.label, o.leaf.Subject.Best(), o.err)
+	case o.revoked != "":
+		f := x.say(verify.Invalid, "revoked", "The %s by %q fits, but %s; nothing proves it older.", x.label, o.leaf.Subject.Best(), o.revoked)
+		f.Signer = identity(o.leaf, o.path)
+	case o.unknown != "":
+		f := x.say(verify.Untrusted, "revocation-unknown", "The %s by %q fits, but whether it has been revoked is not known %s.", x.label, o.leaf.Subject.Best(), o.unknown)
+		f.Signer = identity(o.leaf, o.path)
+	default:
+		f := x.say(verify.Untrusted, "weak-digest", "The %s by %q rests on %s.", x.label, o.leaf.Subject.Best(), cms.HashName(o.hash))
+		f.Signer = identity(o.leaf, o.path)
+	}
+}
+
+// better prefers what tells more: a certificate that is there, one that leads to a root, and one whose signature it is.
+func better(a, b outcome) bool {
+	known := func(o outcome) int {
+		var p *cms.PathError
+		switch {
+		case o.leaf == nil:
+			return 0
+		case o.path != nil && o.err == nil:
+			return 7
+		case o.path != nil:
+			return 6
+		case errors.As(o.err, &p):
+			return 2 + int(p.Reason)
+		}
+		return 1
+	}
+	return known(a) > known(b)
 }
 
 // under looks for the signer's certificate and its way to an anchor's roots, as of the time of judgement.

@@ -153,7 +153,9 @@ func (x *examination) say(v *verdict, bound bool) verify.Finding {
 	case pgp.Expired:
 		return finding(verify.Untrusted, "expired", detail+": "+v.best.Reason)
 	case pgp.Unusable:
-		return finding(verify.Untrusted, "unusable-key", detail+": "+v.best.Reason)
+		f := finding(verify.Untrusted, "unusable-key", detail+": "+v.best.Reason)
+		f.Signer = verify.Identity{Name: v.best.UserID, Fingerprint: v.best.Fingerprint}
+		return f
 	case pgp.Weak:
 		return finding(verify.Untrusted, "weak-signature", detail+": "+v.best.Reason)
 	case pgp.Unknown:

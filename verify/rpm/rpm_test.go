@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
+	"testing/cryptotest"
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
@@ -95,6 +96,7 @@ func unsigned(data []byte) []verifytest.Range {
 }
 
 func TestVerify(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	key, other := newRSAKey(t, "Package Signer"), newRSAKey(t, "Somebody Else")
 	ed := newKey(t, "Ed Signer", 0)
 	env := trusting(t, key)
@@ -186,6 +188,9 @@ func TestKeysThatEnded(t *testing.T) {
 		fs := examine(t, sign(c.key, c.at), trusting(t, c.key))
 		if len(fs) != 1 || fs[0].Code != c.want {
 			t.Errorf("%s: %+v, want %s", c.name, fs, c.want)
+		}
+		if c.want == "rpm/unusable-key" && len(fs[0].Signer.Fingerprint) != 40 {
+			t.Errorf("%s: the key is not named, so that nobody can refuse it: %+v", c.name, fs)
 		}
 		if c.key == soon && c.want == "rpm/valid" && fs[0].NotAfter.IsZero() {
 			t.Errorf("%s: the fact does not end with the key", c.name)

@@ -132,6 +132,9 @@ func unproven(d document, s pgp.Signature, signatures int, at time.Time) *verify
 		status, code = verify.Untrusted, "unknown-key"
 	}
 	f := finding(status, code, detail)
+	if code == "unusable-key" {
+		f.Signer = verify.Identity{Name: s.UserID, Fingerprint: s.Fingerprint}
+	}
 	return &f
 }
 

@@ -16,6 +16,7 @@ type List struct {
 	ThisUpdate, NextUpdate time.Time
 	Entries                int
 	Unusable               string // why nothing can be learnt from it; "" if something can
+	Covers                 bool   // CheckList only: the certificate would be on it, were it revoked
 }
 
 // ReadList reads all of a revocation list, once: whoever verifies with it need not do so again.
@@ -31,8 +32,9 @@ func ReadList(l *verify.RevocationList) (List, error) {
 	return List{Issuer: name, ThisUpdate: parsed.ThisUpdate, NextUpdate: parsed.NextUpdate, Entries: parsed.Len(), Unusable: parsed.Scope.Unusable}, nil
 }
 
-// CheckList is ReadList, and demands that the list is signed by the certificate issuer (DER) and can be used.
-func CheckList(l *verify.RevocationList, issuer []byte) (List, error) {
+// CheckList is ReadList, and demands that the list is signed by the certificate issuer (DER) and can be used. Its Covers is
+// about certificate (DER), which issuer has issued: an issuer may have several lists, each for some of its certificates.
+func CheckList(l *verify.RevocationList, issuer, certificate []byte) (List, error) {
 	info, err := ReadList(l)
 	if err != nil {
 		return List{}, err
@@ -49,6 +51,9 @@ func CheckList(l *verify.RevocationList, issuer []byte) (List, error) {
 		return List{}, errors.New("it is not signed by the issuer of the certificate that names it")
 	case info.Unusable != "":
 		return List{}, errors.New(info.Unusable)
+	}
+	if c, err := cms.ParseCertificate(certificate); err == nil {
+		info.Covers = parsed.Scope.Covers(c) == ""
 	}
 	return info, nil
 }

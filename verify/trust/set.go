@@ -47,7 +47,7 @@ func ParseSet(data []byte) (Set, error) {
 		head := data[:len(data)-len(rest)]
 		if block == nil {
 			head = data
-		} else if i := bytes.Index(head, []byte("-----BEGIN ")); i >= 0 {
+		} else if i := bytes.LastIndex(head, []byte("-----BEGIN ")); i >= 0 { // names of roots may hold the words as well
 			head = head[:i]
 		}
 		limit, limits, err := parseLimits(head)

@@ -48,7 +48,7 @@ func TestEmbeddedSets(t *testing.T) {
 }
 
 func TestLimitsSurviveWriting(t *testing.T) {
-	a, b := mustRoot(t, at.NewCA("A").Certificate.Raw), mustRoot(t, at.NewCA("B\n# limit: signed-before x").Certificate.Raw)
+	a, b := mustRoot(t, at.NewCA("A -----BEGIN CERTIFICATE-----").Certificate.Raw), mustRoot(t, at.NewCA("B\n# limit: signed-before x").Certificate.Raw)
 	day := time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC)
 	a.Limit.SignedBefore, a.Limit.IssuedBefore = day, day.AddDate(1, 0, 0)
 	var s, plain Set

@@ -19,10 +19,10 @@ func (x *Examination) inspect(s *signature, j judged) {
 	x.attributes(s.signer, s.label, cms.OIDTimestampToken, cms.OIDCountersignature, cms.OIDNestedSignature)
 	b := belonging{used: map[*cms.Certificate]bool{}, proven: map[*cms.Certificate]bool{}}
 	if j.leaf != nil {
-		b.add(j.leaf, j.path, cms.NewPool(s.data.Certificates, x.trust.signing, x.checks))
+		b.add(j.leaf, j.path, cms.NewPool(s.data.Certificates, x.trust.signing, x.checks), j.path != nil && x.trust.general.Contains(j.path.Root()))
 	}
 	for _, ts := range j.times {
-		b.add(ts.Authority, ts.path, cms.NewPool(ts.Pool, x.trust.timestamping, x.checks))
+		b.add(ts.Authority, ts.path, cms.NewPool(ts.Pool, x.trust.timestamping, x.checks), true)
 	}
 	x.bag(s.data, nil, b, s.label)
 	for _, ts := range j.times {
@@ -53,9 +53,10 @@ func joined(values [][]byte) []byte {
 	return out
 }
 
-// add marks the certificates that belong to a signer: those of its path, which are proven; and beside it those that
-// lead from it to a trusted root another way. Of an untrusted signer all above it are taken.
-func (b belonging) add(leaf *cms.Certificate, path cms.Path, pool *cms.Pool) {
+// add marks the certificates that belong to a signer: those of its path, which are proven if its root vouches under every
+// anchor (whoever has a root under one anchor only decides about what is in its certificates); and beside it those that lead
+// from it to a trusted root another way. Of an untrusted signer all above it are taken.
+func (b belonging) add(leaf *cms.Certificate, path cms.Path, pool *cms.Pool, general bool) {
 	vouched := pool.Vouched()
 	for c := range pool.Above(leaf) {
 		if path == nil || vouched[c] {
@@ -63,7 +64,7 @@ func (b belonging) add(leaf *cms.Certificate, path cms.Path, pool *cms.Pool) {
 		}
 	}
 	for _, c := range path {
-		b.used[c], b.proven[c] = true, true
+		b.used[c], b.proven[c] = true, general
 	}
 }
 
@@ -137,8 +138,8 @@ func hasCopy(set map[*cms.Certificate]bool, c *cms.Certificate) bool {
 	if set[c] {
 		return true
 	}
-	for o := range set {
-		if o.Equal(c) {
+	for o, in := range set {
+		if in && o.Equal(c) {
 			return true
 		}
 	}

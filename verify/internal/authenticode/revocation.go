@@ -23,7 +23,7 @@ func (x *Examination) standing(path cms.Path, matters func(cms.Revoked) bool) st
 	for i, c := range path[:len(path)-1] {
 		issuer := path[i+1]
 		if urls := c.ListURLs(); x.trust.revocation.Seen != nil && len(urls) > 0 {
-			x.trust.revocation.Seen(verify.Published{Issuer: issuer.Raw, URLs: urls})
+			x.trust.revocation.Seen(verify.Published{Issuer: issuer.Raw, Certificate: c.Raw, URLs: urls})
 		}
 		said := x.lists(c, issuer)
 		for _, r := range said.entries {
@@ -39,6 +39,20 @@ func (x *Examination) standing(path cms.Path, matters func(cms.Revoked) bool) st
 		}
 	}
 	return out
+}
+
+// Standing says what revocation lists say of a path whose signature no timestamp proves older than anything: that one of its
+// certificates was revoked, or, where unknown is refused, of which that is not known and why; both as a part of a sentence,
+// "" otherwise. What is known is known until a time, zero where nothing rests on that.
+func (x *Examination) Standing(path cms.Path) (revoked, unknown string, until time.Time) {
+	st := x.standing(path, func(cms.Revoked) bool { return true })
+	if st.revoked != nil {
+		return revocationText(st.revoked, st.entry), "", until
+	}
+	if x.trust.revocation.Required {
+		return "", st.unknown, st.until
+	}
+	return "", "", until
 }
 
 // earlier returns the earlier of two times, of which zero ones do not count.

@@ -60,6 +60,8 @@ type Signed struct {
 	Sum  []byte
 	// Inside says that the signature is of its own content, so that there is no digest of anything else to compare.
 	Inside bool
+	// Checked is how many bytes of the content the file itself decides about, such as hashes of its pages.
+	Checked int
 }
 
 // Binding reads what a SignedData is of. An error means that it is none for this kind of file.
@@ -166,6 +168,9 @@ func (x *Examination) Judge(sums map[crypto.Hash][]byte) {
 	}
 	if len(untrusted) < len(x.signatures) {
 		x.bulk(untrusted)
+	}
+	if x.severalSigners() {
+		x.freight()
 	}
 	if x.checks.Exhausted() {
 		x.Remark(verify.Invalid, "malformed", "The file has so many certificates of the same names that more than %d signatures would have to be checked.", maxChecks)

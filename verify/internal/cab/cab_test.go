@@ -3,6 +3,7 @@ package cab_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -306,5 +307,41 @@ func TestTellsAReadErrorFromAMalformedFile(t *testing.T) {
 		if !errors.Is(err, errDisk) || errors.Is(err, cab.ErrMalformed) {
 			t.Errorf("error at %d: %v", from, err)
 		}
+	}
+}
+
+// counting counts how often it is read.
+type counting struct {
+	*bytes.Reader
+	reads int
+}
+
+func (c *counting) ReadAt(p []byte, off int64) (int, error) {
+	c.reads++
+	return c.Reader.ReadAt(p, off)
+}
+
+// Folders that lie upon each other would be followed as often as there are of them: four thousand million blocks in a
+// file of one megabyte.
+func TestSharedBlocksAreNotFollowed(t *testing.T) {
+	const folders, blocks = 1000, 1000
+	le := binary.LittleEndian
+	files := 36 + folders*8
+	b := make([]byte, files+18+blocks*8)
+	copy(b, "MSCF")
+	le.PutUint32(b[8:], uint32(len(b)))
+	le.PutUint32(b[16:], uint32(files))
+	b[25], b[28], b[files+16] = 1, 1, 'a'
+	le.PutUint16(b[26:], folders)
+	for at := 36; at < files; at += 8 {
+		le.PutUint32(b[at:], uint32(files+18))
+		le.PutUint16(b[at+4:], blocks)
+	}
+	for at := files + 18; at < len(b); at += 8 {
+		le.PutUint16(b[at+6:], 1)
+	}
+	r := &counting{Reader: bytes.NewReader(b)}
+	if _, err := cab.Parse(r, int64(len(b))); !errors.Is(err, cab.ErrMalformed) || r.reads > 10 {
+		t.Errorf("%d reads, error %v", r.reads, err)
 	}
 }

@@ -47,6 +47,9 @@ func Parse(r io.ReaderAt, size int64) (*Cabinet, error) {
 	if err := c.readFiles(files); err != nil {
 		return nil, err
 	}
+	if err := c.boundBlocks(); err != nil {
+		return nil, err
+	}
 	for i := range c.Folders {
 		if err := c.followBlocks(i); err != nil {
 			return nil, err

@@ -5,6 +5,19 @@ import (
 	"slices"
 )
 
+// boundBlocks demands that the blocks of all folders have room in the cabinet beside each other. Folders that share
+// their blocks would take as long to follow as all of them together.
+func (c *Cabinet) boundBlocks() error {
+	least := int64(0)
+	for i := range c.Folders {
+		least += int64(c.Folders[i].Blocks) * int64(blockSize+c.BlockReserve)
+	}
+	if least > c.Declared {
+		return malformed("its folders have blocks of at least %d bytes, it has %d", least, c.Declared)
+	}
+	return nil
+}
+
 // followBlocks walks from CFDATA to CFDATA of a folder ([MS-CAB] 2.4) and adds up what they say.
 func (c *Cabinet) followBlocks(i int) error {
 	f := &c.Folders[i]

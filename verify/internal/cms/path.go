@@ -60,7 +60,8 @@ type PathError struct {
 func (e *PathError) Error() string { return e.Detail }
 
 // Checks remembers which certificates were signed by which, and bounds how many such signatures are computed for one
-// file, whose pools share it. It is for one goroutine.
+// file, whose pools share it; those that another file had as well count too, so that the bound does not depend on what
+// came before. It is for one goroutine.
 type Checks struct {
 	known     map[[2]*Certificate]bool
 	left      int
@@ -85,7 +86,7 @@ func (k *Checks) signed(c, issuer *Certificate) bool {
 		k.exhausted = true
 	default:
 		k.left--
-		ok = c.signedBy(issuer)
+		ok = signed(c, issuer)
 		k.known[key] = ok
 	}
 	return ok

@@ -1,7 +1,6 @@
 package cms
 
 import (
-	"bytes"
 	"net/url"
 	"slices"
 	"strings"
@@ -193,12 +192,4 @@ func (c *Certificate) ListURLs() []string {
 		}
 	}
 	return out
-}
-
-// SameScope reports whether two lists are by one issuer for the same certificates, so that the newer one takes the place
-// of the older.
-func (l *RevocationList) SameScope(o *RevocationList) bool {
-	a, b := l.Scope, o.Scope
-	return bytes.Equal(l.RawIssuer, o.RawIssuer) && a.Partial == b.Partial && a.userOnly == b.userOnly && a.caOnly == b.caOnly &&
-		slices.Equal(a.points, b.points)
 }

@@ -33,6 +33,7 @@ type Database struct {
 
 	file    *cfb.File
 	streams map[string]*cfb.Entry // of tables
+	others  map[string]bool       // names of streams that are no tables
 	strings pool
 	columns map[string][]Column
 	tables  map[string]bool
@@ -41,9 +42,13 @@ type Database struct {
 // Open reads the strings and the list of tables of the database in a storage: the root of a package, or a storage
 // inside it.
 func Open(f *cfb.File, storage *cfb.Entry) (*Database, error) {
-	d := &Database{file: f, streams: map[string]*cfb.Entry{}, columns: map[string][]Column{}, tables: map[string]bool{}}
+	d := &Database{file: f, streams: map[string]*cfb.Entry{}, others: map[string]bool{}, columns: map[string][]Column{}, tables: map[string]bool{}}
 	for _, e := range storage.Children {
-		if n := DecodeName(e.Units); n.Table && e.Kind == cfb.Stream {
+		n := DecodeName(e.Units)
+		if !n.Table && e.Kind == cfb.Stream {
+			d.others[n.Text] = true
+		}
+		if n.Table && e.Kind == cfb.Stream {
 			if d.streams[n.Text] != nil {
 				return nil, malformed("the table %q is there twice", n.Text)
 			}

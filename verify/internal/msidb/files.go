@@ -19,6 +19,9 @@ type Medium struct {
 type File struct {
 	Key  string // its name in a cabinet
 	Path string // as installed: "ProgramFilesFolder/Vendor/program.exe"
+	// Others are the names, without a folder, that it may get as well, and that end otherwise: the short one, and those of
+	// its copies.
+	Others []string
 }
 
 // maxFolders bounds how deep a folder may lie.
@@ -107,6 +110,10 @@ func (d *Database) files() ([]File, []int, error) {
 			components[c.Text(row, "Component")] = c.Text(row, "Directory_")
 		}
 	}
+	copies, err := d.copies()
+	if err != nil {
+		return nil, nil, err
+	}
 	var files []File
 	var sequences []int
 	taken := map[string]bool{}
@@ -115,7 +122,9 @@ func (d *Database) files() ([]File, []int, error) {
 		f := File{Key: t.Text(row, "File")}
 		f.Path = f.Key
 		if total < maxPaths {
-			f.Path = distinct(taken, folders.path(components[t.Text(row, "Component_")]), long(t.Text(row, "FileName")), f.Key)
+			short, name := both(t.Text(row, "FileName"))
+			f.Path = distinct(taken, folders.path(components[t.Text(row, "Component_")]), name, f.Key)
+			f.Others = otherwise(name, append([]string{short}, copies[f.Key]...))
 			total += len(f.Path)
 		}
 		sequence, _ := t.Int(row, "Sequence")
@@ -148,12 +157,47 @@ func distinct(taken map[string]bool, folder, name, key string) string {
 	return p
 }
 
-// long returns the long one of a name "short|long".
-func long(name string) string {
-	if _, after, ok := strings.Cut(name, "|"); ok {
-		return after
+// both returns the two names of "short|long", or twice the only one. Windows Installer takes the short one where the
+// property SHORTFILENAMES is set, or the disk knows no other.
+func both(name string) (short, long string) {
+	short, long, two := strings.Cut(name, "|")
+	if !two {
+		long = short
 	}
-	return name
+	return short, long
+}
+
+// otherwise returns those of a file's other names that do not end as its own does.
+func otherwise(name string, others []string) (out []string) {
+	for _, o := range others {
+		if !strings.EqualFold(path.Ext(o), path.Ext(name)) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// maxCopies is how many rows of the table DuplicateFile may be about one file.
+const maxCopies = 64
+
+// copies reads the table DuplicateFile: what else files are called, by key.
+func (d *Database) copies() (map[string][]string, error) {
+	t, err := d.optional("DuplicateFile")
+	if t == nil {
+		return nil, err
+	}
+	out := map[string][]string{}
+	for row := range t.Rows() {
+		key, name := t.Text(row, "File_"), t.Text(row, "DestName")
+		if name == "" {
+			continue
+		}
+		short, long := both(name)
+		if out[key] = append(out[key], long, short); len(out[key]) > 2*maxCopies {
+			return nil, malformed("more than %d copies of the file %q", maxCopies, key)
+		}
+	}
+	return out, nil
 }
 
 // folders is the table Directory.
@@ -175,7 +219,8 @@ func (d *Database) folders() (*folders, error) {
 		// The name is "target", or "target:source" where the two differ.
 		target, _, _ := strings.Cut(t.Text(row, "DefaultDir"), ":")
 		key := t.Text(row, "Directory")
-		f.rows[key] = folder{parent: t.Text(row, "Directory_Parent"), name: long(target)}
+		_, name := both(target)
+		f.rows[key] = folder{parent: t.Text(row, "Directory_Parent"), name: name}
 	}
 	return f, nil
 }

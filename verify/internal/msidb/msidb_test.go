@@ -3,11 +3,14 @@ package msidb_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/sallyport-project/sallyport/verify/internal/cfb"
@@ -205,4 +208,34 @@ func FuzzDatabase(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+func TestStreamsAreThoseThatAreThere(t *testing.T) {
+	file := msitest.Package{Binaries: []msitest.Binary{{Name: "here", Data: []byte("x")}, {Name: "gone", Data: []byte("x")}}}.Build()
+	version, root := msitest.Parse(file)
+	root.Children = slices.DeleteFunc(root.Children, func(n *msitest.Node) bool {
+		return msidb.DecodeName(utf16.Encode([]rune(n.Name))).Text == "Binary.gone"
+	})
+	names, err := database(t, msitest.WriteCompound(version, root)).Streams()
+	if err != nil || len(names) != 1 || !names["Binary.here"] {
+		t.Errorf("streams %v, error %v", names, err)
+	}
+}
+
+// Each of many actions may run each of many texts.
+func TestScriptsAreBounded(t *testing.T) {
+	p := msitest.Package{}
+	for i := range 255 {
+		p.Actions = append(p.Actions, msitest.Action{Name: fmt.Sprintf("s%d", i), Type: 51, Source: "P", Target: fmt.Sprint(i)})
+		p.Actions = append(p.Actions, msitest.Action{Name: fmt.Sprintf("a%d", i), Type: 53, Source: "P"})
+	}
+	if scripts, err := database(t, p.Build()).Scripts(); err != nil || len(scripts) != 255*255 {
+		t.Errorf("%d scripts, error %v", len(scripts), err)
+	}
+	for i := range 10 {
+		p.Actions = append(p.Actions, msitest.Action{Name: fmt.Sprintf("b%d", i), Type: 53, Source: "P"})
+	}
+	if _, err := database(t, p.Build()).Scripts(); !errors.Is(err, msidb.ErrMalformed) {
+		t.Errorf("error %v", err)
+	}
 }

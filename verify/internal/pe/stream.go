@@ -31,19 +31,24 @@ func (s *Stream) Write(p []byte) {
 	case s.dead:
 	case s.filter != nil:
 		s.filter.Write(p)
+	case s.head == nil:
+		s.begin(p)
 	default:
 		// At most one Write's bytes beyond the limit are taken, so that none is lost to the digest.
-		s.head = append(s.head, p...)
-		s.begin()
+		s.begin(append(s.head, p...))
 	}
 }
 
-// begin starts passing bytes on once the headers are there.
-func (s *Stream) begin() {
+// begin starts passing bytes on once the headers are in the first bytes of the image, and keeps those until then.
+func (s *Stream) begin(first []byte) {
 	const whole = 1 << 62 // larger than any file: only what the headers say of themselves is checked
-	h, err := readHeader(bytes.NewReader(s.head), whole)
+	h, err := readHeader(bytes.NewReader(first), whole)
 	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF) && len(s.head) < maxBuffered:
+	case errors.Is(err, io.ErrUnexpectedEOF) && len(first) < maxBuffered:
+		if s.head == nil {
+			first = bytes.Clone(first)
+		}
+		s.head = first
 		return
 	case err != nil || h.table|h.tableSize != 0 && (h.tableSize == 0 || h.table < max(h.directory+directorySize, 1)):
 		s.dead, s.head = true, nil
@@ -55,7 +60,7 @@ func (s *Stream) begin() {
 	}
 	s.end = h.end
 	s.filter = NewFilter(s.layout, s.sink)
-	s.filter.Write(s.head)
+	s.filter.Write(first)
 	s.head = nil
 }
 

@@ -29,6 +29,9 @@ func (f *File) layout() error {
 		}
 		return 0
 	})
+	if err := f.beforeBase(); err != nil {
+		return err
+	}
 	budget := totalGapBudget
 	last := f.Base
 	var before *Entry
@@ -58,6 +61,11 @@ func (f *File) gap(from, to int64, first bool, budget *int64) error {
 	}
 	if at := f.signingBlock(from, to); at >= 0 {
 		f.note(verify.Valid, "apk-signing-block", "", "%d bytes before the directory are an APK signing block.", to-at)
+		if hidden, err := f.findLocal(at, to); err != nil {
+			return err
+		} else if hidden >= 0 {
+			f.note(verify.Invalid, "hidden-entry", "", "The APK signing block holds an entry, at byte %d: readers that unpack from the beginning find it.", hidden)
+		}
 		if at == from {
 			return nil
 		}
@@ -75,7 +83,7 @@ func (f *File) gap(from, to int64, first bool, budget *int64) error {
 		f.note(verify.Inconclusive, "encrypted", "", "The archive's directory is encrypted.")
 	case bytes.Contains(b, localMark) || bytes.Contains(b, centralMark):
 		f.note(verify.Invalid, "hidden-entry", "", "%d bytes at byte %d hold an entry that the directory does not list: readers that unpack from the beginning find it.", n, from)
-	case n <= maxAlignment && allZero(b):
+	case n <= maxAlignment && scan == n && allZero(b):
 		f.note(verify.Valid, "padding", "", "%d zero bytes at byte %d belong to no entry.", n, from)
 	case first && f.Base == 0:
 		// already said
@@ -102,6 +110,52 @@ func (f *File) signingBlock(from, to int64) int64 {
 		return -1
 	}
 	return at
+}
+
+// beforeBase looks for entries in what an archive was appended to. Readers that unpack from the beginning take the first
+// that they find.
+func (f *File) beforeBase() error {
+	hidden, err := f.findLocal(0, min(f.Base, maxGapScan))
+	if hidden >= 0 {
+		f.note(verify.Invalid, "hidden-entry", "", "The %d bytes before the archive hold an entry, at byte %d, that its directory does not list: readers that unpack from the beginning find it.", f.Base, hidden)
+	}
+	return err
+}
+
+// findLocal returns where between two offsets there is what looks like a local header, not only like the mark of one, or
+// -1. Programs hold the mark among their constants.
+func (f *File) findLocal(from, to int64) (int64, error) {
+	b := make([]byte, min(max(0, to-from), findChunk))
+	for from < to {
+		b = b[:min(int64(len(b)), to-from)]
+		if err := f.readAt(b, from); err != nil {
+			return -1, err
+		}
+		for at := 0; ; at++ {
+			i := bytes.Index(b[at:], localMark)
+			if i < 0 {
+				break
+			}
+			if at += i; looksLocal(b[at:]) {
+				return from + int64(at), nil
+			}
+		}
+		if from += int64(len(b)); from < to {
+			from -= localSize // a header may lie across
+		}
+	}
+	return -1, nil
+}
+
+const findChunk = 1 << 20 // bytes
+
+// looksLocal reports whether what begins with the mark of a local header goes on like one.
+func looksLocal(b []byte) bool {
+	if len(b) < localSize {
+		return false
+	}
+	method, name := le.Uint16(b[8:]), le.Uint16(b[26:])
+	return b[4] < 100 && method < 100 && name > 0 && name < 4<<10
 }
 
 func allZero(b []byte) bool {

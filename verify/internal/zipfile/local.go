@@ -79,8 +79,10 @@ func (f *File) compare(e *Entry, b []byte, name string) error {
 		return err
 	}
 	masked := e.Flags&FlagMasked != 0
-	streamed := (flags|e.Flags)&FlagDescriptor != 0
-	// Where a descriptor follows, what was not known yet may be left zero; some writers fill in the size alone.
+	streamed := flags&FlagDescriptor != 0
+	e.Endless = streamed && e.Packed > 0 && s.packed != uint64(e.Packed)
+	// Where a descriptor follows, what was not known yet may be left zero; some writers fill in the size alone. That it
+	// follows must stand here: a reader without the directory goes on right after what this header counts.
 	differ := func(local, central, max uint64) bool {
 		return local != central && !(streamed && (local == 0 || local == max))
 	}

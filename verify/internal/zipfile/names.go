@@ -89,9 +89,10 @@ func (f *File) oneName(e *Entry) {
 	}
 }
 
+// climbs reports whether a part of a name is "..", spaces behind it aside, which Windows drops.
 func climbs(name string) bool {
 	for part := range strings.FieldsFuncSeq(name, func(r rune) bool { return r == '/' || r == '\\' }) {
-		if part == ".." {
+		if strings.TrimRight(part, " ") == ".." {
 			return true
 		}
 	}

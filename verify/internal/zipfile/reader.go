@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/sallyport-project/sallyport/verify"
@@ -55,6 +56,9 @@ func (f *File) Reader(e *Entry) io.Reader {
 		c.err = fmt.Errorf("method %d cannot be unpacked", e.Method)
 	case e.Method == Stored:
 		c.from = marked
+		if e.Endless {
+			c.from = &endless{from: marked}
+		}
 		if e.Packed != e.Size {
 			c.err = broken("the entry is stored in %d bytes and should have %d", e.Packed, e.Size)
 		}
@@ -70,6 +74,37 @@ func (f *File) Reader(e *Entry) io.Reader {
 		c.zstd(marked)
 	}
 	return c
+}
+
+// endless reads stored data whose end a reader without the directory has to find. It takes the first descriptor (APPNOTE
+// 4.3.9) for it that states as many bytes as came before, so there must be none inside.
+type endless struct {
+	from io.Reader
+	tail []byte // the last bytes read
+	n    int64  // bytes read
+}
+
+const widestDescriptor = 24 // bytes
+
+// Read implements io.Reader.
+func (d *endless) Read(p []byte) (int, error) {
+	n, err := d.from.Read(p)
+	b := append(d.tail, p[:n]...)
+	at := d.n - int64(len(d.tail))
+	d.n += int64(n)
+	for i, rest := at, b; ; {
+		j := bytes.Index(rest, descriptorMark)
+		if j < 0 {
+			break
+		}
+		i, rest = i+int64(j), rest[j:]
+		if len(rest) >= 16 && int64(le.Uint32(rest[8:])) == i&math.MaxUint32 || len(rest) >= widestDescriptor && le.Uint64(rest[8:]) == uint64(i) {
+			return 0, broken("a data descriptor of the %d bytes before it stands inside the data: readers that unpack from the beginning end them there", i)
+		}
+		i, rest = i+1, rest[1:]
+	}
+	d.tail = append(d.tail[:0], b[max(0, len(b)-widestDescriptor+1):]...)
+	return n, err
 }
 
 func broken(format string, args ...any) error {

@@ -88,6 +88,7 @@ type Entry struct {
 	Data       int64 // where the data begin; 0 if there is no local header
 	DataEnd    int64 // Data + Packed
 	EntryEnd   int64 // after the data descriptor, if there is one
+	Endless    bool  // its own header does not say how many bytes of data follow: a descriptor behind them does
 
 	localExtra []byte
 	zip64      bool
@@ -106,11 +107,9 @@ const (
 // IsDirectory reports whether the entry only makes a folder.
 func (e *Entry) IsDirectory() bool { return len(e.Name) > 0 && e.Name[len(e.Name)-1] == '/' }
 
-// IsLink reports whether the entry is a symbolic link, whose data are the target.
-func (e *Entry) IsLink() bool {
-	system := e.Creator >> 8
-	return (system == 3 || system == 19) && e.External>>16&0xf000 == 0xa000
-}
+// IsLink reports whether some readers make a symbolic link of the entry, whose data are the target. Which systems' word
+// they take for it differs.
+func (e *Entry) IsLink() bool { return e.External>>16&0xf000 == 0xa000 }
 
 // Encrypted reports whether the data are encrypted, in any of the ways that APPNOTE knows.
 func (e *Entry) Encrypted() bool {
