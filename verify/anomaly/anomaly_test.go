@@ -17,6 +17,7 @@ import (
 
 	"github.com/sallyport-project/sallyport/verify"
 	at "github.com/sallyport-project/sallyport/verify/authenticode/authenticodetest"
+	"github.com/sallyport-project/sallyport/verify/internal/pe/petest"
 	"github.com/sallyport-project/sallyport/verify/msi/msitest"
 )
 
@@ -120,6 +121,33 @@ func TestAnInstallerSaysWhatItInstalls(t *testing.T) {
 	}
 	if remarks, err := New().Review(t.Context(), artifact("a.msi", data[:len(data)/2]), nil, verify.Env{At: now}); err != nil || remarks.Facts != nil {
 		t.Errorf("half of it: %v, %v", remarks.Facts, err)
+	}
+}
+
+// overlapping is a program with many resources that share the bytes of one.
+func overlapping(many int) []byte {
+	le := binary.LittleEndian
+	large := bytes.Repeat([]byte("0123456789abcdef"), 2*opaqueSample/16)
+	p := petest.Program{Resources: []petest.Resource{{Type: "10", Name: "1", Data: large}}}
+	for i := range many {
+		p.Resources = append(p.Resources, petest.Resource{Type: "10", Name: fmt.Sprint(2 + i), Data: fmt.Appendf(nil, "resource %07d", i)})
+	}
+	image := petest.Build(p)
+	address := le.Uint32(image[bytes.Index(image, large)-16:]) // the entry before the bytes: where they are, and how many
+	for i := range many {
+		entry := image[bytes.Index(image, fmt.Appendf(nil, "resource %07d", i))-16:]
+		le.PutUint32(entry, address+uint32(i))
+		le.PutUint32(entry[4:], opaqueSample)
+	}
+	return image
+}
+
+func TestSharedResourcesAreLookedAtWithinBounds(t *testing.T) {
+	for many, want := range map[int]string{1: "", 2000: "overlapping-resources"} {
+		remarks, err := New().Review(t.Context(), artifact("a.exe", overlapping(many)), nil, verify.Env{At: now})
+		if got := codes(t, remarks.Findings); err != nil || got != want {
+			t.Errorf("%d resources: %q want %q, %v", many, got, want, err)
+		}
 	}
 }
 

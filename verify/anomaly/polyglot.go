@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
+	"sync"
 
 	"github.com/sallyport-project/sallyport/verify"
 )
@@ -14,6 +16,8 @@ const (
 	tailLength = 22 + 65535 // the end record of a zip file and its comment (APPNOTE 4.3.16)
 	maxEntries = 64         // central directory entries that are looked at for a Java manifest
 )
+
+var tails = sync.Pool{New: func() any { return new([tailLength]byte) }}
 
 // twice looks for a zip file at the end of a file of another kind: some programs read a file from its beginning, and
 // others, Java among them, from its end.
@@ -26,23 +30,33 @@ func twice(a *verify.Artifact) ([]verify.Finding, error) {
 	if n < 22 {
 		return nil, nil
 	}
-	tail := make([]byte, n)
+	buf := tails.Get().(*[tailLength]byte)
+	defer tails.Put(buf)
+	tail := buf[:n]
 	if k, err := a.Content.ReadAt(tail, a.Size-n); k < len(tail) {
 		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, err
 	}
-	for at := len(tail) - 22; at >= 0; at-- {
-		at = bytes.LastIndex(tail[:at+4], []byte("PK\x05\x06"))
-		if at < 0 {
-			return nil, nil
-		}
+	for _, at := range slices.Backward(endRecords(tail)) {
 		if f, found := zipAt(a, tail[at:], a.Size-n+int64(at)); found {
 			return []verify.Finding{f}, nil
 		}
 	}
 	return nil, nil
+}
+
+// endRecords returns where in tail an end record may begin, in order.
+func endRecords(tail []byte) (at []int) {
+	for next := 0; ; next++ {
+		i := bytes.Index(tail[next:len(tail)-22+4], []byte("PK\x05\x06"))
+		if i < 0 {
+			return at
+		}
+		next += i
+		at = append(at, next)
+	}
 }
 
 // zipAt reports whether an end record that begins at position end belongs to a directory of entries before it.
@@ -53,8 +67,12 @@ func zipAt(a *verify.Artifact, record []byte, end int64) (verify.Finding, bool) 
 		return verify.Finding{}, false
 	}
 	start := end - size
+	var mark [4]byte
+	if k, _ := a.Content.ReadAt(mark[:], start); k < len(mark) || string(mark[:]) != "PK\x01\x02" {
+		return verify.Finding{}, false
+	}
 	head := make([]byte, min(size, 64<<10))
-	if k, _ := a.Content.ReadAt(head, start); k < len(head) || string(head[:4]) != "PK\x01\x02" {
+	if k, _ := a.Content.ReadAt(head, start); k < len(head) {
 		return verify.Finding{}, false
 	}
 	if java(head) {

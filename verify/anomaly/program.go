@@ -76,14 +76,25 @@ func linked(info *pe.Info, found []verify.Finding, at time.Time) *verify.Finding
 // overlay after the last section. What is of a known kind there is opened and looked at by others.
 func opaqueParts(ctx context.Context, a *verify.Artifact, info *pe.Info) ([]verify.Finding, error) {
 	var out []verify.Finding
+	looked, left := map[[2]int64]bool{}, 2*a.Size // resources may share bytes; honest ones do not share many
 	look := func(code, where string, offset, size int64) error {
-		if size < opaqueSize || offset < 0 || offset+size > a.Size {
+		if size < opaqueSize || offset < 0 || offset+size > a.Size || looked[[2]int64{offset, size}] {
 			return nil
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b := make([]byte, min(size, opaqueSample))
+		looked[[2]int64{offset, size}] = true
+		part := min(size, opaqueSample)
+		if left < part {
+			if left >= 0 {
+				out = append(out, odd("", "overlapping-resources", "Its resources overlap so much that they have more bytes than the file twice over; not all of them were looked at."))
+			}
+			left = -1
+			return nil
+		}
+		left -= part
+		b := make([]byte, part)
 		if n, err := a.Content.ReadAt(b, offset); n < len(b) {
 			return err
 		}

@@ -108,7 +108,7 @@ func (x *inspection) inspect(ctx context.Context, r io.ReaderAt, size int64, env
 	if err := x.judge(ctx, der); err != nil {
 		return nil, err
 	}
-	if len(x.inner) == 0 { // what can be read in several ways is not read further
+	if len(x.zip.Problems) == 0 { // what can be read in several ways is not read further
 		if err := x.contents(ctx, der, env); err != nil {
 			return nil, err
 		}
@@ -117,11 +117,14 @@ func (x *inspection) inspect(ctx context.Context, r io.ReaderAt, size int64, env
 }
 
 // layout demands of the zip file that there is one way to read it: packages are written by few programs, and none of
-// them leaves anything to doubt.
+// them leaves anything to doubt. What does is wrong with the package, whichever entry it is about.
 func (x *inspection) layout() {
 	for _, p := range x.zip.Problems {
-		f := verify.Finding{Subject: p.Entry, Method: method, Status: verify.Invalid, Code: method + "/layout", Detail: p.Detail}
-		x.inner = append(x.inner, f)
+		if p.Entry == "" {
+			x.Remark(verify.Invalid, "layout", "%s", p.Detail)
+		} else {
+			x.Remark(verify.Invalid, "layout", "The entry %.120q: %s", p.Entry, p.Detail)
+		}
 	}
 	if n := len(x.zip.Comment); n > 0 {
 		x.Remark(verify.Invalid, "layout", "A comment of %d bytes follows the package.", n)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/cryptotest"
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
@@ -33,7 +34,8 @@ func newWorld() *world {
 	return w
 }
 
-// want is a list such as "valid:valid", with a subject after a second colon.
+// want is a list such as "valid:valid", with a subject after a second colon. What is wrong has none: the Examiner makes it
+// a finding about the whole.
 func want(list ...string) []verifytest.Want {
 	statuses := map[string]verify.Status{"valid": verify.Valid, "invalid": verify.Invalid, "untrusted": verify.Untrusted, "absent": verify.Absent, "inconclusive": verify.Inconclusive}
 	var out []verifytest.Want
@@ -64,6 +66,7 @@ func free(b []byte) []verifytest.Range {
 }
 
 func TestGoodPackages(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	inner := ax.Package{}.Bytes()
 	for name, c := range map[string]struct {
@@ -87,6 +90,7 @@ func TestGoodPackages(t *testing.T) {
 }
 
 func TestSignedInnerPackages(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	good := ax.Package{Signer: w.vendor}.Bytes()
 	changed := bytes.Clone(good)
@@ -99,8 +103,8 @@ func TestSignedInnerPackages(t *testing.T) {
 		"other version": {ax.Inner{Version: "9.9.9.9", Content: good}, want("valid:valid", "valid:identity", "invalid:bundle-mismatch", "valid:valid:app.msix", "valid:identity:app.msix")},
 		"other place":   {ax.Inner{Version: "1.2.3.4", Content: good, Shift: 1}, want("valid:valid", "valid:identity", "invalid:bundle-mismatch")},
 		"other publisher": {ax.Inner{Version: "1.2.3.4", Content: ax.Package{Publisher: "CN=Somebody"}.Bytes()}, want("valid:valid", "valid:identity",
-			"valid:inner-unsigned:app.msix", "valid:identity:app.msix", "invalid:bundle-mismatch:app.msix")},
-		"no package": {ax.Inner{Version: "1.2.3.4", Content: []byte("something else")}, want("valid:valid", "valid:identity", "invalid:malformed:app.msix")},
+			"valid:inner-unsigned:app.msix", "valid:identity:app.msix", "invalid:bundle-mismatch")},
+		"no package": {ax.Inner{Version: "1.2.3.4", Content: []byte("something else")}, want("valid:valid", "valid:identity", "invalid:malformed")},
 	} {
 		c.inner.Name = "app.msix"
 		b := ax.Package{Signer: w.vendor, Inner: []ax.Inner{c.inner}}.Bytes()
@@ -120,6 +124,7 @@ func artifact(b []byte) *verify.Artifact {
 }
 
 func TestWrongPackages(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	exe := ax.File{Name: "App.exe", Content: bytes.Repeat([]byte("app "), 40000)}
 	with := func(p ax.Package) []byte {
@@ -150,7 +155,7 @@ func TestWrongPackages(t *testing.T) {
 		"no PKCX":                {with(ax.Package{P7X: func(b []byte) []byte { return b[4:] }}), want("invalid:malformed", "valid:identity")},
 		"empty signature":        {with(ax.Package{P7X: func([]byte) []byte { return nil }}), want("invalid:malformed", "valid:identity")},
 		"signed comment":         {container(func(z *zt.File) { z.Comment = "hello" }), want("valid:valid", "invalid:layout", "valid:identity")},
-		"signed duplicate":       {container(func(z *zt.File) { z.Entries = append(z.Entries, z.Entries[0]) }), want("valid:valid", "invalid:layout:App.exe")},
+		"signed duplicate":       {container(func(z *zt.File) { z.Entries = append(z.Entries, z.Entries[0]) }), want("valid:valid", "invalid:layout")},
 		"unlisted file":          {container(func(z *zt.File) { z.Entries = append(z.Entries, zt.Entry{Name: "evil.dll"}) }), want("valid:valid", "valid:identity", "invalid:unlisted-file")},
 		"missing file":           {container(func(z *zt.File) { z.Entries = z.Entries[1:] }), want("valid:valid", "valid:identity", "invalid:missing-file")},
 		"other content":          {container(func(z *zt.File) { z.Entries[1].Content = []byte("evil") }), want("valid:valid", "valid:identity", "invalid:block-mismatch")},

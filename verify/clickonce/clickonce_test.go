@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/cryptotest"
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
@@ -66,6 +67,7 @@ func (w *world) openssl(t testing.TB) func([]byte) []byte {
 }
 
 func TestSignedManifests(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	expired := w.root.Issue(at.Leaf{Organization: "Deployer", RSA: true, NotAfter: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)})
 	for name, d := range map[string]deployment{
@@ -81,6 +83,7 @@ func TestSignedManifests(t *testing.T) {
 }
 
 func TestBadManifests(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	expired := w.root.Issue(at.Leaf{Organization: "Deployer", RSA: true, NotAfter: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)})
 	other := w.root.Issue(at.Leaf{Organization: "Deployer", RSA: true})
@@ -167,6 +170,7 @@ func (m tree) Fetch(_ context.Context, ref string, _ int64) ([]byte, error) {
 }
 
 func TestDeployedFiles(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	good := deployment{signer: w.vendor, files: someFiles}.build(t)
 	old := deployment{signer: w.vendor, hash: crypto.SHA1, files: someFiles, stamp: w.token(t, 2016)}.build(t)
@@ -211,6 +215,7 @@ func (failing) Fetch(context.Context, string, int64) ([]byte, error) {
 }
 
 func TestSHA1EntryWithoutProofOfAge(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	files := map[string]string{"App.exe": "MZ app"}
 	d := deployment{signer: w.vendor, hash: crypto.SHA1, files: files}

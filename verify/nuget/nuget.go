@@ -106,11 +106,20 @@ func (x *inspection) signature() ([]byte, error) {
 	return nil, nil
 }
 
-// layout reports what makes the zip file ambiguous. Of an unsigned package that is said by whoever opens it.
+// layout reports what makes the zip file ambiguous: it is wrong with the package, whichever entry it is about. Of an
+// unsigned package that is said by whoever opens it.
 func (x *inspection) layout() {
 	for _, p := range x.zip.Problems {
 		if !tolerated[p.Code] || p.Status != verify.Valid {
-			x.remarks = append(x.remarks, verify.Finding{Subject: p.Entry, Method: method, Status: verify.Invalid, Code: method + "/layout", Detail: p.Detail})
+			x.remarks = append(x.remarks, verify.Finding{Method: method, Status: verify.Invalid, Code: method + "/layout", Detail: about(p)})
 		}
 	}
+}
+
+// about names the entry that a problem is about.
+func about(p zipfile.Problem) string {
+	if p.Entry == "" {
+		return p.Detail
+	}
+	return fmt.Sprintf("The entry %.120q: %s", p.Entry, p.Detail)
 }

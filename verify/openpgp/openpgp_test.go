@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/cryptotest"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
@@ -115,6 +116,7 @@ func env(dir verify.Sidecars, keyrings ...verify.Keyring) verify.Env {
 }
 
 func TestSuite(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	four, six := newKey(t, "Four"), newKey(t, "Six", v6)
 	both := append(sign(t, four.PrivateKey, content, now), sign(t, six.PrivateKey, content, now)...)
 	valid := verifytest.Want{Status: verify.Valid, Code: "openpgp/valid", Anchor: "acme"}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
+	"testing/cryptotest"
 	"time"
 	"unicode/utf16"
 
@@ -58,6 +59,7 @@ func named(name string) verify.Artifact { return verify.Artifact{Name: name} }
 const hello = "Write-Host \"hello\"\r\nexit 0"
 
 func TestGoodSignatures(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	s := at.Signature{Signer: w.vendor}
 	stamped := at.Signature{Signer: w.expired, Timestamp: &at.Timestamp{Authority: w.tsa, Time: time.Date(2022, 3, 1, 0, 0, 0, 0, time.UTC)}}
@@ -93,6 +95,7 @@ func TestGoodSignatures(t *testing.T) {
 }
 
 func TestBlocksThatAreWrong(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	s := at.Signature{Signer: w.vendor}
 	good := at.SignScript(at.PowerShell, hello, "", s)
@@ -139,6 +142,7 @@ func TestBlocksThatAreWrong(t *testing.T) {
 }
 
 func TestEncodingsThatReadersDisagreeOn(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	s := at.Signature{Signer: w.vendor}
 	utf8Late := at.SignScript(at.PowerShell, strings.Repeat("# comment\r\n", 5)+"'\u00fc'", "", s)

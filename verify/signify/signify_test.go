@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/cryptotest"
 
 	"github.com/sallyport-project/sallyport/verify"
 	"github.com/sallyport-project/sallyport/verify/internal/beside/besidetest"
@@ -23,6 +24,7 @@ func env(files map[string][]byte, keys ...verify.PublicKey) verify.Env {
 }
 
 func TestSuite(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	k, other := signifytest.NewKey(t, 1), signifytest.NewKey(t, 2)
 	valid := verifytest.Want{Status: verify.Valid, Code: "signify/valid", Anchor: "bsd", Signer: "signify key 0000000000000001"}
 	want := func(status verify.Status, code string) verifytest.Want {

@@ -54,6 +54,9 @@ const (
 	maxARNames = 16 << 20 // bytes of the table of long names
 )
 
+// arSymbols are BSD's names of tables of symbols.
+var arSymbols = map[string]bool{"__.SYMDEF": true, "__.SYMDEF SORTED": true, "__.SYMDEF_64": true, "__.SYMDEF_64 SORTED": true}
+
 func arBroken(format string, args ...any) error {
 	return fmt.Errorf("the ar archive is broken: %s: %w", fmt.Sprintf(format, args...), verify.ErrBroken)
 }
@@ -127,7 +130,7 @@ func arMemberAt(r io.ReaderAt, at, size int64, names []byte) (m arMember, err er
 // of the content.
 func (m *arMember) resolve(r io.ReaderAt, names []byte) error {
 	switch {
-	case m.name == "/" || m.name == "//" || m.name == "/SYM64/" || strings.HasPrefix(m.name, "__.SYMDEF"):
+	case m.name == "/" || m.name == "//" || m.name == "/SYM64/" || arSymbols[m.name]:
 		m.table = true
 	case strings.HasPrefix(m.name, "#1/"):
 		n, err := strconv.ParseUint(m.name[3:], 10, 16)
@@ -139,7 +142,7 @@ func (m *arMember) resolve(r io.ReaderAt, names []byte) error {
 			return err
 		}
 		m.name = string(bytes.TrimRight(b, "\x00"))
-		m.table = strings.HasPrefix(m.name, "__.SYMDEF")
+		m.table = arSymbols[m.name]
 		m.at, m.size = m.at+int64(n), m.size-int64(n)
 	case strings.HasPrefix(m.name, "/"):
 		at, err := strconv.ParseUint(m.name[1:], 10, 31)

@@ -262,6 +262,7 @@ type cpioWalk struct {
 	describe func(*cpioMember) error
 	offer    func(m *cpioMember, r io.Reader) error
 	links    map[uint64][]*cpioMember // names whose content comes with the last of them
+	content  map[uint64]string        // the name with which the content came
 }
 
 const maxPendingLinks = 1 << 16
@@ -282,6 +283,12 @@ func (w *cpioWalk) walk() error {
 			}
 		}
 		if m.links > 1 && m.size == 0 && m.mode&modeType == modeRegular {
+			if to, ok := w.content[m.inode]; ok {
+				if err := w.link(m, to); err != nil {
+					return err
+				}
+				continue
+			}
 			if pending++; pending > maxPendingLinks {
 				return cpioBroken("more than %d names wait for their content", maxPendingLinks)
 			}
@@ -322,14 +329,23 @@ func (w *cpioWalk) member(m *cpioMember) error {
 		return nil
 	}
 	for _, other := range w.links[m.inode] {
-		link := *other
-		link.mode, link.size = modeLink, int64(len(m.name))
-		if err := w.offer(&link, strings.NewReader(m.name)); err != nil {
+		if err := w.link(other, m.name); err != nil {
 			return err
 		}
 	}
 	delete(w.links, m.inode)
+	if w.content == nil {
+		w.content = map[uint64]string{}
+	}
+	w.content[m.inode] = m.name
 	return nil
+}
+
+// link offers a name as a link to the one with which the content came.
+func (w *cpioWalk) link(m *cpioMember, to string) error {
+	link := *m
+	link.mode, link.size = modeLink, int64(len(to))
+	return w.offer(&link, strings.NewReader(to))
 }
 
 // emptyLinks offers the names whose file is empty.

@@ -22,7 +22,7 @@ import (
 type msiInside struct {
 	names   []string
 	content map[string]string
-	inner   map[string]map[string]string
+	inner   map[string]map[string]verify.Installed
 	fail    error
 }
 
@@ -32,7 +32,7 @@ func (in *msiInside) Offer(e verify.Entry) error {
 		return err
 	}
 	if in.content == nil {
-		in.content, in.inner = map[string]string{}, map[string]map[string]string{}
+		in.content, in.inner = map[string]string{}, map[string]map[string]verify.Installed{}
 	}
 	in.names = append(in.names, e.Name)
 	in.content[e.Name] = string(b)
@@ -97,7 +97,7 @@ func TestMSIOffersWhatRuns(t *testing.T) {
 	if diff := cmp.Diff(want, in.content); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
-	names := map[string]string{"k1": "ProgramFilesFolder/App/app.exe", "k2": "ProgramFilesFolder/App/lib/ffmpeg.dll"}
+	names := map[string]verify.Installed{"k1": {Path: "ProgramFilesFolder/App/app.exe"}, "k2": {Path: "ProgramFilesFolder/App/lib/ffmpeg.dll"}}
 	if diff := cmp.Diff(names, in.inner["disk1.cab"]); diff != "" {
 		t.Errorf("names in the cabinet (-want +got):\n%s", diff)
 	}

@@ -13,9 +13,10 @@ import (
 // msiDatabase is what the tables of an installer say about its streams.
 type msiDatabase struct {
 	*msidb.Database
-	cabinets  map[string]map[string]string // by name: what each file in it is installed as
-	languages map[string]string            // of streams that are scripts: "js", "vbs"
-	streams   map[string]bool              // that tables refer to
+	cabinets  map[string]bool             // that Media names, by name
+	installed map[string]verify.Installed // files in cabinets, by key in lower case
+	languages map[string]string           // of streams that are scripts: "js", "vbs"
+	streams   map[string]bool             // that tables refer to
 }
 
 // database reads the tables of a storage; nil if they cannot be read, or are no tables: a transform's are changes to
@@ -31,7 +32,7 @@ func (o *msiOpening) database(s *cfb.Entry, prefix string) (*msiDatabase, error)
 		o.say(verify.Valid, "transform", strings.TrimSuffix(prefix, "/"), "It holds changes to the tables of another installer; what they change is not looked into.")
 		return nil, nil
 	}
-	d := &msiDatabase{cabinets: map[string]map[string]string{}, languages: map[string]string{}}
+	d := &msiDatabase{cabinets: map[string]bool{}, installed: map[string]verify.Installed{}, languages: map[string]string{}}
 	err := d.open(o, s, prefix)
 	if errors.Is(err, msidb.ErrMalformed) {
 		o.say(verify.Invalid, "malformed", strings.TrimSuffix(prefix, "/"), "The tables cannot be read: %s.", err)
@@ -68,11 +69,32 @@ func (d *msiDatabase) open(o *msiOpening, s *cfb.Entry, prefix string) (err erro
 	}
 	for _, m := range media {
 		d.medium(o, m, present, prefix)
+		for _, f := range m.Files {
+			d.install(f)
+		}
 	}
 	return nil
 }
 
-// medium remembers the names of the files in a cabinet, and reports one that is not there.
+// install remembers what becomes of a file, whichever cabinet it turns out to lie in. Of two with the same key, large
+// and small letters aside, one that is a script stays.
+func (d *msiDatabase) install(f msidb.File) {
+	key := strings.ToLower(f.Key)
+	out := verify.Installed{Path: f.Path}
+	for _, name := range f.Others {
+		if isScript(name) && !isScript(f.Path) {
+			out.Format = "script"
+		}
+	}
+	if old, there := d.installed[key]; !there || !isScript(old.Path) && old.Format == "" {
+		d.installed[key] = out
+	}
+}
+
+// isScript reports whether a name alone makes a script of a file.
+func isScript(name string) bool { return verify.Sniff(nil, name) == "script" }
+
+// medium remembers a cabinet, and reports one that is not there.
 func (d *msiDatabase) medium(o *msiOpening, m msidb.Medium, present map[string]bool, prefix string) {
 	switch {
 	case m.Cabinet == "" && len(m.Files) > 0:
@@ -83,14 +105,7 @@ func (d *msiDatabase) medium(o *msiOpening, m msidb.Medium, present map[string]b
 	case !present[m.Cabinet]:
 		o.say(verify.Inconclusive, "missing-cabinet", prefix+m.Cabinet, "The cabinet with %d files should be in the installer, and is not.", len(m.Files))
 	default:
-		names := d.cabinets[m.Cabinet]
-		if names == nil {
-			names = map[string]string{}
-			d.cabinets[m.Cabinet] = names
-		}
-		for _, f := range m.Files {
-			names[f.Key] = f.Path
-		}
+		d.cabinets[m.Cabinet] = true
 	}
 }
 
@@ -105,13 +120,23 @@ func (o *msiOpening) scripts(d *msiDatabase, prefix string) error {
 		return err
 	}
 	for _, a := range actions {
-		if a.Stream != "" {
+		switch {
+		case a.Stream != "":
 			d.languages[a.Stream] = a.Language
+		case a.File != "":
+			if f, ok := d.installed[strings.ToLower(a.File)]; ok {
+				f.Format = "script"
+				d.installed[strings.ToLower(a.File)] = f
+			}
+		}
+		name := fmt.Sprintf("%sCustomAction.%s.%s", prefix, readable(a.Name), a.Language)
+		if a.Setting != "" {
+			o.say(verify.Inconclusive, "not-looked-into", name, "The script is what the property %q holds when it runs, which the installer does not say.", a.Setting)
 		}
 		if a.Text == "" {
 			continue
 		}
-		e := verify.Entry{Name: fmt.Sprintf("%sCustomAction.%s.%s", prefix, readable(a.Name), a.Language), Size: int64(len(a.Text)), Content: strings.NewReader(a.Text)}
+		e := verify.Entry{Name: name, Format: "script", Size: int64(len(a.Text)), Content: strings.NewReader(a.Text)}
 		if err := o.inside.Offer(e); err != nil {
 			return err
 		}
@@ -121,12 +146,28 @@ func (o *msiOpening) scripts(d *msiDatabase, prefix string) error {
 
 // offered completes an entry by what the tables say of the stream.
 func (d *msiDatabase) offered(o *msiOpening, stream string, e *verify.Entry) {
-	names, cabinet := d.cabinets[stream]
-	e.Names = names
-	if language := d.languages[stream]; language != "" && !strings.HasSuffix(strings.ToLower(e.Name), "."+language) {
-		e.Name += "." + language
+	cabinet := d.cabinets[stream]
+	if cabinet {
+		e.Names = d.installed
+	}
+	if language := d.languages[stream]; language != "" {
+		e.Format = "script"
+		if !strings.HasSuffix(strings.ToLower(e.Name), "."+language) {
+			e.Name += "." + language
+		}
+	}
+	if strings.HasPrefix(stream, "Icon.") && isIcon(e) {
+		e.Name += ".ico"
 	}
 	if !cabinet && !d.streams[stream] && !strings.HasPrefix(stream, "\x05") {
 		o.say(verify.Valid, "unlisted-stream", e.Name, "No table of the installer refers to this stream of %d bytes.", e.Size)
 	}
+}
+
+// isIcon reports whether an entry begins as a file of pictures does. Installers call theirs .exe, by which nothing is
+// told.
+func isIcon(e *verify.Entry) bool {
+	var b [6]byte
+	n, _ := e.Content.ReadAt(b[:], 0)
+	return n == len(b) && string(b[:4]) == "\x00\x00\x01\x00" && (b[4] != 0 || b[5] != 0)
 }

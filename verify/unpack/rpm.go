@@ -34,7 +34,11 @@ func (p *RPM) Open(ctx context.Context, a *verify.Artifact, inside verify.Inside
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range scriptlets(pkg.Header) {
+	scripts, err := scriptlets(pkg.Header)
+	if err != nil {
+		return unpackedSoFar(p.Method(), nil, err)
+	}
+	for _, s := range scripts {
 		if err := inside.Offer(verify.Entry{Name: "scriptlets/" + s.name, Size: int64(len(s.text)), Reader: strings.NewReader(s.text)}); err != nil {
 			return nil, err
 		}

@@ -74,6 +74,9 @@ func (f *rpmFiles) readNames(h *rpmfile.Header) error {
 		return rpmBroken("%v", err)
 	}
 	if f.names != nil {
+		if h.Has(rpmfile.TagBaseNames) || h.Has(rpmfile.TagDirNames) {
+			return rpmBroken("it lists its files in the old way and in the new; rpm follows the new one")
+		}
 		return nil
 	}
 	base, err := h.Strings(rpmfile.TagBaseNames)

@@ -20,12 +20,18 @@ var rpmScripts = []struct {
 	{"trigger", 1065, 1092}, {"filetrigger", 5066, 5067}, {"transfiletrigger", 5076, 5077},
 }
 
-// scriptlets returns the scriptlets of a header. A program without a script is one too: "%post -p /sbin/ldconfig".
-func scriptlets(h *rpmfile.Header) []scriptlet {
-	var out []scriptlet
+// scriptlets returns the scriptlets of a header. A program without a script is one too: "%post -p /sbin/ldconfig". The
+// error matches verify.ErrBroken.
+func scriptlets(h *rpmfile.Header) (out []scriptlet, err error) {
 	for _, s := range rpmScripts {
-		texts, _ := h.Strings(s.script)
-		programs, _ := h.Strings(s.program)
+		texts, err := h.Strings(s.script)
+		if err != nil {
+			return nil, rpmBroken("the scriptlet %s cannot be read: %v", s.name, err)
+		}
+		programs, err := h.Strings(s.program)
+		if err != nil {
+			return nil, rpmBroken("the interpreter of the scriptlet %s cannot be read: %v", s.name, err)
+		}
 		many := strings.HasSuffix(s.name, "trigger")
 		if !many && len(texts) == 0 && len(programs) > 0 {
 			texts = []string{""}
@@ -48,5 +54,5 @@ func scriptlets(h *rpmfile.Header) []scriptlet {
 			out = append(out, scriptlet{name, text})
 		}
 	}
-	return out
+	return out, nil
 }

@@ -81,6 +81,8 @@ type search struct {
 	found  []embedded
 	broken string // why the search is not complete
 	tails  []tail
+
+	cabinets int // that were followed
 }
 
 // tail is a stretch of the file that is no section: the overlay, or what follows the certificate table.

@@ -16,7 +16,11 @@ import (
 // Limits of the search after a program's sections.
 const (
 	searchWindow  = 1 << 20 // bytes from the beginning, or from the end of what was found last
+	closeBy       = 8 << 10 // of them, which are searched first
+	longestMark   = 64      // bytes, at least: what begins within a window is seen whole
 	maxCandidates = 64      // in a window; each is looked at
+	maxCabinets   = 256     // beginnings of cabinets in a program; each is followed through all its headers
+	maxZipEnds    = 16      // ends of zip files at the end of a program; for each a whole directory is read
 	maxEmbedded   = 1024
 	zipEndSize    = 22
 )
@@ -92,12 +96,23 @@ func (s *search) overlay(t *tail) error {
 	return nil
 }
 
-// next returns the first thing at or after at, within the search's window.
+// next returns the first thing at or after at, within the search's window. Most follow closely on the one before.
 func (s *search) next(at, limit int64) (*embedded, string, error) {
-	window := make([]byte, min(searchWindow, limit-at))
-	if err := readFull(s.r, window, at); err != nil {
-		return nil, "", err
+	for _, reach := range []int64{closeBy, searchWindow} {
+		window := make([]byte, min(reach+longestMark, limit-at))
+		if err := readFull(s.r, window, at); err != nil {
+			return nil, "", err
+		}
+		e, suffix, err := s.first(window, at, limit)
+		if err != nil || e != nil && e.from < at+reach || int64(len(window)) == limit-at {
+			return e, suffix, err
+		}
 	}
+	return nil, "", nil
+}
+
+// first returns the first thing that begins in a window, which lies at at.
+func (s *search) first(window []byte, at, limit int64) (*embedded, string, error) {
 	var best *embedded
 	suffix := ""
 	for _, m := range marks {
@@ -147,6 +162,10 @@ func sevenZipEnd(s *search, from, limit int64) (int64, error) {
 
 // cabinetEnd reads a cabinet's headers; its signature belongs to it.
 func cabinetEnd(s *search, from, limit int64) (int64, error) {
+	if s.cabinets++; s.cabinets > maxCabinets {
+		s.broken = fmt.Sprintf("The program has more than %d places where a cabinet may begin.", maxCabinets)
+		return 0, nil
+	}
 	c, err := cab.Parse(io.NewSectionReader(s.r, from, limit-from), limit-from)
 	if errors.Is(err, cab.ErrMalformed) {
 		return 0, nil
@@ -183,7 +202,7 @@ func (s *search) zipAtEnd(t *tail) (*embedded, error) {
 	if err := readFull(s.r, b, t.to-int64(len(b))); err != nil {
 		return nil, err
 	}
-	for end := len(b); ; {
+	for end, tried := len(b), 0; ; {
 		k := bytes.LastIndex(b[:end], []byte("PK\x05\x06"))
 		if k < 0 {
 			return nil, nil
@@ -195,6 +214,10 @@ func (s *search) zipAtEnd(t *tail) (*embedded, error) {
 		stop := k + zipEndSize + int(binary.LittleEndian.Uint16(b[k+20:]))
 		if stop > len(b) {
 			continue
+		}
+		if tried++; tried > maxZipEnds {
+			s.broken = fmt.Sprintf("The program has more than %d places where a zip file may end.", maxZipEnds)
+			return nil, nil
 		}
 		to := t.to - int64(len(b)-stop)
 		f, err := zipfile.Open(io.NewSectionReader(s.r, 0, to), to)

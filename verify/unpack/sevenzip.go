@@ -129,7 +129,7 @@ func offerSevenZipLink(r *sevenZipReader, e verify.Entry, inside verify.Inside) 
 	case err != nil || len(target) > maxLinkTarget:
 		e.Reader, e.Unread = nil, "The target of the link cannot be read."
 	default:
-		e.Reader, e.Link, e.Size = nil, string(target), 0
+		e = linkText(e.Name, string(target))
 	}
 	return errors.Join(inside.Offer(e), r.close())
 }

@@ -93,7 +93,7 @@ func openLZMA(r io.Reader) (io.Reader, error) {
 	if n := binary.LittleEndian.Uint32(header[1:]); n > xzdict.Max {
 		return nil, fmt.Errorf("it asks for a dictionary of %d bytes: %w", n, errNotKnown)
 	}
-	return lzma.ReaderConfig{DictCap: xzdict.Min}.NewReader(io.MultiReader(bytes.NewReader(header[:]), r))
+	return lzma.ReaderConfig{DictCap: xzdict.Max}.NewReader(io.MultiReader(bytes.NewReader(header[:]), r))
 }
 
 func (s *stream) Read(p []byte) (int, error) {
@@ -207,12 +207,17 @@ func (g *gzipMembers) next() error {
 	return cmp.Or(err, io.EOF)
 }
 
-// onlyZeros reads r to its end. It returns errTrailing where there is anything but zero bytes.
+// maxPadding is how many zero bytes may follow what is padded, as tape drives' records are: some compress so well that
+// reading them all would take hours.
+const maxPadding = 16 << 20
+
+// onlyZeros reads r to its end. It returns errTrailing where there is anything but zero bytes, or more of them than
+// padding has.
 func onlyZeros(r io.Reader) error {
 	var b [4096]byte
-	for {
+	for total := 0; ; {
 		n, err := r.Read(b[:])
-		if bytes.Count(b[:n], []byte{0}) != n {
+		if total += n; total > maxPadding || bytes.Count(b[:n], []byte{0}) != n {
 			return errTrailing
 		}
 		if errors.Is(err, io.EOF) {

@@ -2,13 +2,12 @@ package unpack
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
+	"strings"
 
 	"github.com/sallyport-project/sallyport/verify"
 )
@@ -25,8 +24,12 @@ func (*Tar) Method() string { return "tar" }
 
 // Match reports whether a is a tar archive, or a stream that begins like one.
 func (*Tar) Match(a *verify.Artifact) bool {
-	if a.Format == "tar" {
+	switch {
+	case a.Format == "tar":
 		return true
+	case a.Format == "" || a.Format == "firmware": // by its name at most: archives of Unix V7 have no magic
+		var b [tarBlock]byte
+		return a.Size >= tarBlock && readFull(a.Content, b[:], 0) == nil && isTarHeader(b[:])
 	}
 	return slices.Contains(streamFormats, a.Format) && holdsTar(a)
 }
@@ -51,14 +54,14 @@ func isTarHeader(b []byte) bool {
 	if string(b[257:262]) == "ustar" {
 		return true
 	}
-	stated, err := strconv.ParseUint(string(bytes.Trim(b[148:156], " \x00")), 8, 32)
-	if err != nil || b[0] == 0 {
+	stated, err := tarSize(b[148:156])
+	if err != nil || stated == 0 || b[0] == 0 {
 		return false
 	}
-	sum := uint64(8 * ' ')
+	sum := int64(8 * ' ')
 	for i, c := range b {
 		if i < 148 || i >= 156 {
-			sum += uint64(c)
+			sum += int64(c)
 		}
 	}
 	return sum == stated
@@ -67,7 +70,7 @@ func isTarHeader(b []byte) bool {
 // Open offers the archive's members. What follows its end is Invalid: tar stops there, and other programs do not.
 func (t *Tar) Open(ctx context.Context, a *verify.Artifact, inside verify.Inside) ([]verify.Finding, error) {
 	format := a.Format
-	if format == "tar" {
+	if !slices.Contains(streamFormats, format) {
 		format = ""
 	}
 	return openTar(ctx, t.Method(), "", a.Content, a.Size, format, inside)
@@ -80,7 +83,8 @@ func openTar(ctx context.Context, method, prefix string, r io.ReaderAt, size int
 		return unpackedSoFar(method, nil, err)
 	}
 	defer s.close()
-	w := &tarWalk{method: method, prefix: prefix, inside: inside, stream: s, archive: tar.NewReader(s)}
+	frames := &tarFrames{from: s}
+	w := &tarWalk{method: method, prefix: prefix, inside: inside, stream: s, frames: frames, archive: tar.NewReader(frames)}
 	err = w.walk()
 	if err, ok := unwrapOffer(err); ok {
 		return w.found, err
@@ -93,7 +97,9 @@ type tarWalk struct {
 	method, prefix string
 	inside         verify.Inside
 	stream         *stream
+	frames         *tarFrames // what archive reads
 	archive        *tar.Reader
+	members        int
 	found          []verify.Finding
 	special        int // devices and pipes
 }
@@ -135,12 +141,19 @@ func (w *tarWalk) explain(err error) error {
 }
 
 func (w *tarWalk) member(h *tar.Header) error {
+	w.members++
+	if err := w.frames.check(h, w.members); err != nil {
+		return err
+	}
 	e := verify.Entry{Name: w.name(h.Name), Size: h.Size}
 	switch h.Typeflag {
 	case tar.TypeReg, tar.TypeGNUSparse, tar.TypeCont:
 		e.Reader = tarMember{w}
 	case tar.TypeLink:
 		e.Size, e.Link = 0, w.name(h.Linkname)
+		if slices.Contains(strings.Split(h.Linkname, "/"), "..") { // from the top of the archive, not from where the link lies
+			w.say(verify.Invalid, "traversal", fmt.Sprintf("%.120q is a hard link to %.120q, outside the folder into which the archive is unpacked", h.Name, h.Linkname))
+		}
 	case tar.TypeSymlink:
 		e.Size, e.Link = 0, h.Linkname
 	case tar.TypeDir:

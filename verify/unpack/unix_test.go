@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -161,6 +162,11 @@ func TestUnixContainers(t *testing.T) {
 	device := unixTar(t, tar.Header{Name: "dev", Typeflag: tar.TypeChar}, tar.Header{Name: "a", Uname: "one"})
 	gz := unixPacked(t, []byte("hello"), "gz")
 	two := append(bytes.Clone(gz), unixPacked(t, []byte(" again"), "gz")...)
+	// "hello" by bzip2(1).
+	bz, err := hex.DecodeString("425a68393141592653591931653d00000081000244a000219a68334d07338bb9229c28480c98b29e80")
+	if err != nil {
+		t.Fatal(err)
+	}
 	ar := []byte("!<arch>\n" +
 		fmt.Sprintf("%-48s%-10d`\n%s", "//", 24, "a_long_name_of_a_member/") +
 		fmt.Sprintf("%-48s%-10d`\n%s\n", "/0", 3, "abc") +
@@ -197,6 +203,9 @@ func TestUnixContainers(t *testing.T) {
 		{"hello.xz", append(unixPacked(t, []byte("hello"), "xz"), "more"...), "xz", "xz/malformed", ""},
 		{"hello.zst", unixPacked(t, []byte("hello"), "zst"), "zstd", "", "hello " + unixSum("hello")},
 		{"hello.zst", append(unixPacked(t, []byte("hello"), "zst"), "more"...), "zstd", "zstd/malformed", "hello broken"},
+		{"hello.bz2", bz, "bzip2", "", "hello " + unixSum("hello")},
+		{"hello.bz2", append(bytes.Clone(bz), "more"...), "bzip2", "bzip2/malformed", "hello broken"},
+		{"open.tar", plain[:1024], "tar", "", "a " + unixSum("one")},
 		{"lib.a", ar, "ar", "", "a_long_name_of_a_member " + unixSum("abc") + "\nbsd " + unixSum("xy") + "\nshort " + unixSum("hi")},
 		{"lib.a", append(bytes.Clone(ar), "evil"...), "ar", "ar/malformed", "a_long_name_of_a_member " + unixSum("abc") + "\nbsd " + unixSum("xy") + "\nshort " + unixSum("hi")},
 		{"initrd", []byte(cpio), "cpio", "", "a " + unixSum("abc")},

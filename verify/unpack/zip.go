@@ -81,7 +81,7 @@ func zipEntry(ctx context.Context, f *zipfile.File, e *zipfile.Entry) (verify.En
 		out.Unread = fmt.Sprintf("The entry of %d bytes is compressed by a method, %d, that is not read here.", e.Packed, e.Method)
 	case e.IsLink():
 		return zipLink(f, e)
-	case e.Method == zipfile.Stored && e.Packed == e.Size:
+	case e.Method == zipfile.Stored && e.Packed == e.Size && !e.Endless:
 		return zipStored(ctx, f, e)
 	default:
 		out.Reader = f.Reader(e)
@@ -96,7 +96,7 @@ func zipLink(f *zipfile.File, e *zipfile.Entry) (verify.Entry, error) {
 	if errors.Is(err, verify.ErrBroken) {
 		return verify.Entry{Name: e.Name, Size: e.Size, Reader: zipFailing{err}}, nil
 	}
-	return verify.Entry{Name: e.Name, Link: string(target)}, err
+	return linkText(e.Name, string(target)), err
 }
 
 // zipStored offers data that lie in the archive as they are, once their checksum is known to be right.

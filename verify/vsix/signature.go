@@ -97,8 +97,26 @@ func (x *examination) find() (*infrastructure, error) {
 	if origin.entry.Size != 0 {
 		return nil, broken("the origin of the signatures has %d bytes", origin.entry.Size)
 	}
-	infra.exempt[origin] = true
+	if err := infra.except(origin); err != nil {
+		return nil, err
+	}
 	return infra, x.collect(infra, origin)
+}
+
+// services is the folder in which the signing tools for extensions put signatures with all that belongs to them.
+const services = "package/services/digital-signature/"
+
+// except accounts for a part that no signature covers. It must lie where nothing of an extension does: a relationship,
+// which anybody can add, would make a certificate or a signature of a script of that name.
+func (i *infrastructure) except(p *part) error {
+	if p == nil {
+		return nil
+	}
+	if !strings.HasPrefix(p.name, services) {
+		return broken("the part %q belongs to a signature, and lies outside of %s", p.name, services)
+	}
+	i.exempt[p] = true
+	return nil
 }
 
 // strayed refuses a package without an origin in which signatures lie about: somebody removed the relationship.
@@ -120,7 +138,9 @@ func (x *examination) collect(infra *infrastructure, origin *part) error {
 	if len(list) == 0 || len(list) > maxSignatures {
 		return broken("the origin leads to %d signatures", len(list))
 	}
-	infra.exempt[rels] = true
+	if err := infra.except(rels); err != nil {
+		return err
+	}
 	seen := map[*part]bool{}
 	for _, r := range list {
 		p := x.parts[key(r.target)]
@@ -139,12 +159,13 @@ func (x *examination) collect(infra *infrastructure, origin *part) error {
 				return broken("a relationship of the signature leads to %q, which is no certificate", c.target)
 			}
 			at.certificates = append(at.certificates, cp)
-			infra.exempt[cp] = true
 		}
-		if at.relations = own; own != nil {
-			infra.exempt[own] = true
+		at.relations = own
+		for _, q := range append([]*part{p, own}, at.certificates...) {
+			if err := infra.except(q); err != nil {
+				return err
+			}
 		}
-		infra.exempt[p] = true
 		infra.places = append(infra.places, at)
 	}
 	return x.strangers(infra)

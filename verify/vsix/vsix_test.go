@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"strings"
 	"testing"
+	"testing/cryptotest"
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
@@ -25,6 +26,7 @@ func want(list ...string) []verifytest.Want {
 
 // TestSignedExtensions flips bits of good packages all over; the directory at the end has fields that say nothing.
 func TestSignedExtensions(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	expired := w.root.Issue(at.Leaf{Organization: "Extension Maker", RSA: true, NotAfter: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)})
 	stamp := &at.Timestamp{Authority: w.tsa, Time: time.Date(2022, 3, 1, 0, 0, 0, 0, time.UTC)}
@@ -62,6 +64,7 @@ func uncovered(data []byte) []verifytest.Range {
 }
 
 func TestBadExtensions(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	w := newWorld()
 	stamp := func(year int) *at.Timestamp {
 		return &at.Timestamp{Authority: w.tsa, Time: time.Date(year, 3, 1, 0, 0, 0, 0, time.UTC)}
@@ -135,6 +138,8 @@ func TestBadExtensions(t *testing.T) {
 		"object with the same identifier": {extension{signer: w.vendor, signature: sub("</Signature>", `<Object Id="idPackageObject"/></Signature>`)}, want("invalid:malformed")},
 		"comment":                         {extension{signer: w.vendor, signature: sub("<SignatureValue>", "<!-- x --><SignatureValue>")}, want("invalid:malformed")},
 		"no certificate":                  {extension{signer: w.vendor, signature: cutKeyInfo}, want("invalid:bad-signature")},
+		"script as a certificate":         {extension{signer: w.vendor, change: certificate("lib/install.cmd", other.Certificate.Raw)}, want("invalid:malformed")},
+		"signature under another name":    {extension{signer: w.vendor, leave: "package/services/digital-signature/_rels/origin.psdor.rels", change: renamed}, want("invalid:malformed")},
 		"digest changed":                  {extension{signer: w.vendor, signature: sub("</DigestValue></Reference></Manifest>", "</DigestValue> </Reference></Manifest>")}, want("invalid:digest-mismatch")},
 		"no list of parts":                {extension{signer: w.vendor, object: func(string) string { return `<Object Id="idPackageObject"></Object>` }}, want("invalid:malformed")},
 		"part listed twice":               {extension{signer: w.vendor, object: twice}, want("invalid:malformed")},
@@ -142,6 +147,27 @@ func TestBadExtensions(t *testing.T) {
 	} {
 		verifytest.Run(t, New(), verifytest.Case{Name: name, Artifact: verify.Artifact{Name: "a.vsix"}, Data: c.x.build(t), Env: w.env, Want: c.want, Flips: -1})
 	}
+}
+
+// certificate adds a part, and a relationship that says it is a certificate of the signature.
+func certificate(name string, content []byte) func([]file) []file {
+	return func(list []file) []file {
+		at := len(list) - 1
+		list[at].content = strings.Replace(list[at].content, "</Types>", `<Default Extension="cmd" ContentType="`+types["cer"]+`"/></Types>`, 1)
+		return append(list, file{"package/services/digital-signature/xml-signature/_rels/s.psdsxs.rels", relationships(typeCertificate, name)}, file{name, string(content)})
+	}
+}
+
+// renamed moves the signature part.
+func renamed(list []file) []file {
+	for i := range list {
+		list[i].content = strings.ReplaceAll(list[i].content, signatureName, "lib/install.hta")
+		list[i].content = strings.ReplaceAll(list[i].content, "</Types>", `<Default Extension="hta" ContentType="`+contentSignature+`"/></Types>`)
+		if list[i].name == signatureName {
+			list[i].name = "lib/install.hta"
+		}
+	}
+	return list
 }
 
 func twice(s string) string {
@@ -161,6 +187,7 @@ func swapCertificate(s string, other *at.Signer) string {
 }
 
 func TestUnsignedExtension(t *testing.T) {
+	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	data := pack(t, []file{{manifestName, "<x/>"}, {"extension/main.js", "x"}})
 	verifytest.Run(t, New(),
 		verifytest.Case{Name: "unsigned.vsix", Data: data, Want: want("absent:unsigned")},

@@ -18,6 +18,8 @@ type Package struct {
 	CabinetName string // default: "disk1.cab"
 	External    bool   // the cabinet lies beside the installer; Cabinet is not used
 	Files       []File
+	Media       []Medium          // default: Cabinet with all files
+	Copies      map[string]string // DuplicateFile: by a file's key, what its copy is called
 
 	Binaries []Binary
 	Icons    []Binary
@@ -33,6 +35,14 @@ type File struct {
 	Key  string // its name in the cabinet
 	Path string // below the product's folder, with "/"; not empty
 	Size int    // bytes
+	// Short is the short name; "" for one with as much of the name's ending as short names have.
+	Short string
+}
+
+// Medium is a row of the table Media.
+type Medium struct {
+	Last    int    // number of its last file, counted from 1
+	Cabinet string // its name, with "#" before it where it lies in the installer
 }
 
 // Binary is a row of the table Binary or Icon.
@@ -124,6 +134,13 @@ func (p Package) tables() []*table {
 		}
 		out = append(out, actions)
 	}
+	if len(p.Copies) > 0 {
+		copies := &table{"DuplicateFile", []column{{"FileKey", key | text | 72}, {"Component_", text | 72}, {"File_", text | 72}, {"DestName", null | local | 255}, {"DestFolder", null | text | 72}}, nil}
+		for file, name := range p.Copies {
+			copies.rows = append(copies.rows, []any{"copy" + file, "cmpINSTALLDIR", file, name, nil})
+		}
+		out = append(out, copies)
+	}
 	return append(out, sequence())
 }
 
@@ -136,6 +153,12 @@ func (p Package) media() *table {
 	}
 	if p.Cabinet != nil || p.External {
 		t.rows = [][]any{{1, len(p.Files), nil, cabinet, nil, nil}}
+	}
+	for i, m := range p.Media {
+		if i == 0 {
+			t.rows = nil
+		}
+		t.rows = append(t.rows, []any{i + 1, m.Last, nil, m.Cabinet, nil, nil})
 	}
 	return t
 }
@@ -170,7 +193,10 @@ func (p Package) files() []*table {
 			component.rows = append(component.rows, []any{id, guid, dir, 0, nil, f.Key})
 			feature.rows = append(feature.rows, []any{"Main", id})
 		}
-		name := shortName("FILE", i) + strings.ToUpper(path.Ext(f.Path))[:min(4, len(path.Ext(f.Path)))] + "|" + path.Base(f.Path)
+		name := f.Short + "|" + path.Base(f.Path)
+		if f.Short == "" {
+			name = shortName("FILE", i) + strings.ToUpper(path.Ext(f.Path))[:min(4, len(path.Ext(f.Path)))] + "|" + path.Base(f.Path)
+		}
 		file.rows = append(file.rows, []any{f.Key, id, name, f.Size, nil, nil, 512, i + 1})
 	}
 	return []*table{directory, component, feature, file}

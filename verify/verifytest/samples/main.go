@@ -15,6 +15,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+
+	"github.com/sallyport-project/sallyport/verify/verifytest/fetch"
 )
 
 //go:embed SOURCES.tsv
@@ -45,21 +47,21 @@ func run(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	missing := map[pkg][]sample{}
-	var order []pkg
+	missing := map[fetch.Package][]fetch.File{}
+	var order []fetch.Package
 	for _, s := range all {
-		if s.present(dir) {
+		if s.Present(dir) {
 			continue
 		}
 		if missing[s.pkg] == nil {
 			order = append(order, s.pkg)
 		}
-		missing[s.pkg] = append(missing[s.pkg], s)
+		missing[s.pkg] = append(missing[s.pkg], s.File)
 	}
 	for i, p := range order {
-		fmt.Fprintf(os.Stderr, "samples: %d/%d: %s %s\n", i+1, len(order), p.client, p.spec)
-		if err := fetch(ctx, p, missing[p], dir); err != nil {
-			return fmt.Errorf("fetching %s with %s: %w", p.spec, p.client, err)
+		fmt.Fprintf(os.Stderr, "samples: %d/%d: %s %s\n", i+1, len(order), p.Client, p.Spec)
+		if err := fetch.Fetch(ctx, p, missing[p], dir); err != nil {
+			return fmt.Errorf("fetching %s with %s: %w", p.Spec, p.Client, err)
 		}
 	}
 	fmt.Fprintf(os.Stderr, "samples: all %d are in %s\n", len(all), dir)
