@@ -16,6 +16,7 @@ type anchor struct {
 	roots                            map[string]bool        // authenticode: SHA-256 of its own roots, lower-case hexadecimal; nil means those for everybody
 	thumbprints                      []string               // authenticode: lower-case hexadecimal; nil asks nothing
 	pins                             map[verify.Digest]bool // digest
+	keys                             map[string]bool        // openpgp: fingerprints of its primary keys, upper-case hexadecimal
 }
 
 // methods are the signature systems whose findings an anchor of a kind can vouch for.
@@ -69,9 +70,20 @@ func (a *anchor) vouches(f *verify.Finding) bool {
 	return contains(f.Anchors, a.name) && (a.kind != "cms" || a.names(f.Signer))
 }
 
-// mentions is vouches for who is to be refused: of a certificate the names count, wherever its chain ends.
+// mentions reports whether a finding names this anchor as who signed, for the anchor to be refused by it: the signature
+// need not be good. Of a certificate the names count, wherever its chain ends, unless the anchor is nothing but its roots; of
+// an OpenPGP key its fingerprint, also once the key has been revoked.
 func (a *anchor) mentions(f *verify.Finding) bool {
-	return a.vouches(f) || a.kind == "authenticode" && contains(methods[a.kind], f.Method) && a.names(f.Signer)
+	if f.Status == verify.Valid && a.vouches(f) {
+		return true
+	}
+	switch {
+	case !contains(methods[a.kind], f.Method):
+		return false
+	case a.kind == "authenticode":
+		return a.names(f.Signer) && (a.roots == nil || a.particular() || a.admits(f.Signer))
+	}
+	return a.keys[strings.ToUpper(f.Signer.Fingerprint)]
 }
 
 // anchors reads the anchors section and what it names.

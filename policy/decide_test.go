@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
@@ -217,6 +218,63 @@ channels:
 				t.Errorf("%+v", d)
 			}
 		})
+	}
+}
+
+// A key that was stolen is refused once its keyring says so itself, by a revocation, too; and in every block of a keyring.
+func TestDenyKnowsARevokedKey(t *testing.T) {
+	files := testFiles()
+	second := newKey()
+	files["keys/stolen.asc"] = &fstest.MapFile{Data: append(armoured(keyringData()), armoured(second)...)}
+	p, err := Parse("p.yaml", files, []byte(`
+version: 1
+anchors: {stolen: {openpgp: {keyring: keys/stolen.asc}}, good: {authenticode: {organization: Good}}}
+deny: [{name: thief, signed_by: [stolen]}]
+channels: [{name: c, hosts: [c.example], require: [{signed_by: [good]}]}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, method, key string
+		status            verify.Status
+		want              Action
+	}{
+		{"revoked", "openpgp", fingerprintOf(t, keyringData()), verify.Untrusted, Block},
+		{"revoked, in a package", "rpm", fingerprintOf(t, keyringData()), verify.Untrusted, Block},
+		{"of the second block", "openpgp", strings.ToLower(fingerprintOf(t, second)), verify.Untrusted, Block},
+		{"another key", "openpgp", strings.Repeat("AB", 20), verify.Untrusted, Allow},
+		{"no key", "openpgp", "", verify.Untrusted, Allow},
+		{"another system", "authenticode", fingerprintOf(t, keyringData()), verify.Untrusted, Allow},
+	} {
+		signature := verify.Finding{Method: c.method, Status: c.status, Code: c.method + "/revoked-key", Signer: verify.Identity{Fingerprint: c.key}}
+		if d := p.Decide(facts(t, "http://c.example/a.bin", signedAs("Good"), signature)); d.Action != c.want {
+			t.Errorf("%s: %+v", c.name, d)
+		}
+	}
+}
+
+// An anchor that is nothing but its roots names what leads there, and not everybody who signs anything.
+func TestDenyOfAnAuthority(t *testing.T) {
+	p := mustParse(t, `
+version: 1
+anchors:
+  lost: {authenticode: {roots: keys/acme-ca.pem}}
+  anybody: {authenticode: {organization: "*", roots: keys/acme-ca.pem}}
+  good: {authenticode: {organization: Good}}
+deny: [{name: authority, signed_by: [lost, anybody]}]
+channels: [{name: c, hosts: [c.example], require: [{signed_by: [good]}]}]
+`)
+	under := signedAs("Good")
+	under.Status = verify.Untrusted
+	for root := range p.anchors["lost"].roots {
+		under.Signer.RootFingerprint = strings.ToUpper(root)
+	}
+	if d := p.Decide(facts(t, "http://c.example/a.exe", signedAs("Good"))); d.Action != Allow {
+		t.Errorf("another authority's: %+v", d)
+	}
+	if d := p.Decide(facts(t, "http://c.example/a.exe", signedAs("Good"), under)); d.Action != Block || d.Rule != "deny authority" {
+		t.Errorf("its own: %+v", d)
 	}
 }
 

@@ -157,7 +157,7 @@ func (d *denyRule) signer(f *Facts) (string, bool) {
 			return a.String(), true
 		}
 		for i := range f.Report.Findings {
-			if g := &f.Report.Findings[i]; a.mentions(g) && (g.Status == verify.Valid || a.kind == "authenticode") {
+			if g := &f.Report.Findings[i]; a.mentions(g) {
 				return fmt.Sprintf("%s, refused as %s", who(g), a), true
 			}
 		}

@@ -28,34 +28,47 @@ func (b *builder) keyring(a *anchor, n node) verify.Keyring {
 		b.add(name, hint, "the keyring %s cannot be read: %v", quote(name.text()), err)
 		return k
 	}
-	switch keys, err := countKeys(data); {
+	keys, err := primaryKeys(data)
+	switch {
 	case err != nil:
 		b.add(name, "", "the keyring %s cannot be parsed: %v", quote(name.text()), err)
 		return k
-	case keys == 0:
+	case len(keys) == 0:
 		b.add(name, "", "the keyring %s has no OpenPGP public keys in it", quote(name.text()))
 		return k
 	}
-	k.Data = data
+	k.Data, a.keys = data, keys
 	return k
 }
 
-// countKeys returns how many public keys a keyring has.
-func countKeys(data []byte) (n int, err error) {
+// primaryKeys returns the fingerprints of the public keys in a keyring, upper-case hexadecimal: binary, or any number of
+// armoured blocks.
+func primaryKeys(data []byte) (found map[string]bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			n, err = 0, fmt.Errorf("it cannot be parsed (%v)", r)
+			found, err = nil, fmt.Errorf("it cannot be parsed (%v)", r)
 		}
 	}()
-	read := openpgp.ReadKeyRing
-	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("-----BEGIN PGP")) {
-		read = openpgp.ReadArmoredKeyRing
-	}
-	keys, err := read(bytes.NewReader(data))
-	for _, k := range keys {
-		if k.PrimaryKey != nil && k.PrivateKey == nil {
-			n++
+	found = map[string]bool{}
+	add := func(keys openpgp.EntityList, err error) error {
+		for _, k := range keys {
+			if k.PrimaryKey != nil && k.PrivateKey == nil {
+				found[fmt.Sprintf("%X", k.PrimaryKey.Fingerprint)] = true
+			}
 		}
+		return err
 	}
-	return n, err
+	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("-----BEGIN PGP")) {
+		return found, add(openpgp.ReadKeyRing(bytes.NewReader(data)))
+	}
+	err = add(openpgp.ReadArmoredKeyRing(bytes.NewReader(data)))
+	for rest := data; err == nil; {
+		next := bytes.Index(rest[1:], []byte("\n-----BEGIN PGP"))
+		if next < 0 {
+			break
+		}
+		rest = rest[1+next:]
+		err = add(openpgp.ReadArmoredKeyRing(bytes.NewReader(rest)))
+	}
+	return found, err
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 
 	"github.com/sallyport-project/sallyport/verify"
@@ -19,7 +21,9 @@ import (
 var now = time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC)
 
 // keyringData returns an OpenPGP public key made for these tests.
-var keyringData = sync.OnceValue(func() []byte {
+var keyringData = sync.OnceValue(newKey)
+
+func newKey() []byte {
 	e, err := openpgp.NewEntity("Test Archive", "", "archive@example.org", nil)
 	if err != nil {
 		panic(err)
@@ -29,7 +33,33 @@ var keyringData = sync.OnceValue(func() []byte {
 		panic(err)
 	}
 	return b.Bytes()
-})
+}
+
+// armoured puts an OpenPGP public key into ASCII armour, with a line end after it.
+func armoured(key []byte) []byte {
+	var b bytes.Buffer
+	w, err := armor.Encode(&b, openpgp.PublicKeyType, nil)
+	if err == nil {
+		_, err = w.Write(key)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic(err)
+	}
+	return append(b.Bytes(), '\n')
+}
+
+// fingerprintOf returns the fingerprint of the one key in a keyring, as findings have it.
+func fingerprintOf(t testing.TB, key []byte) string {
+	t.Helper()
+	list, err := openpgp.ReadKeyRing(bytes.NewReader(key))
+	if err != nil || len(list) != 1 {
+		t.Fatal(len(list), err)
+	}
+	return fmt.Sprintf("%X", list[0].PrimaryKey.Fingerprint)
+}
 
 // testFiles are the files that policies in these tests may name.
 func testFiles() fstest.MapFS {

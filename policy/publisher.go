@@ -29,6 +29,11 @@ func (a *anchor) names(id verify.Identity) bool {
 	return a.thumbprints == nil || contains(a.thumbprints, strings.ToLower(id.Fingerprint))
 }
 
+// particular reports whether an authenticode anchor asks for a signer by any name, or for a certificate.
+func (a *anchor) particular() bool {
+	return a.organization != "" && a.organization != "*" || a.commonName != "" || a.issuer != "" || a.thumbprints != nil
+}
+
 // admits reports whether a chain ends where an authenticode anchor wants it: in one of its own roots if it has any, else
 // in a root that is trusted for everybody. The root of one anchor never serves another.
 func (a *anchor) admits(id verify.Identity) bool {
