@@ -37,13 +37,15 @@ type CheckedList struct {
 	Issuer                 string // name, for people
 	ThisUpdate, NextUpdate time.Time
 	Entries                int
+	Covers                 bool // the certificate that named the list would be on it, were it revoked
 }
 
 // RevocationOptions are what Revocations stand on.
 type RevocationOptions struct {
 	Dir string // where lists are kept; made where it is missing, if Upstream is set
-	// Check reads what was fetched from a URL or kept, and verifies that it is a list signed by issuer, a certificate in DER.
-	Check func(name string, data, issuer []byte) (CheckedList, error)
+	// Check reads what was fetched from a URL or kept, and verifies that it is a list signed by issuer. certificate is one that
+	// issuer has issued and that names the URL; both are in DER.
+	Check func(name string, data, issuer, certificate []byte) (CheckedList, error)
 	// Upstream is the way to the issuers, guarded as that to the origins. Without it nothing is fetched or written.
 	Upstream http.RoundTripper
 	// Wanted reports whether the policy in force asks for lists to be fetched; needed with Upstream.
@@ -70,6 +72,7 @@ type revocationSource struct {
 	key     string
 	url     string
 	issuer  []byte // certificate, DER
+	named   []byte // a certificate that names url, DER
 	seen    time.Time
 	tried   time.Time
 	fails   int
@@ -147,7 +150,7 @@ func (r *Revocations) see(p verify.Published) {
 			if len(r.by) >= revocationSources && !r.displace() {
 				return
 			}
-			s = &revocationSource{key: key, url: url, issuer: slices.Clone(p.Issuer)}
+			s = &revocationSource{key: key, url: url, issuer: slices.Clone(p.Issuer), named: slices.Clone(p.Certificate)}
 			r.by[key] = s
 			select {
 			case r.wake <- struct{}{}:

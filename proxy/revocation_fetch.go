@@ -26,7 +26,7 @@ func (r *Revocations) refresh(ctx context.Context, s *revocationSource) {
 	data, err := r.fetch(ctx, s.url)
 	var got CheckedList
 	if err == nil {
-		got, err = r.Check(s.url, data, s.issuer)
+		got, err = r.Check(s.url, data, s.issuer, s.named)
 	}
 	now := r.Now()
 	if err == nil {
@@ -71,10 +71,13 @@ func (r *Revocations) tell(s *revocationSource, got CheckedList) {
 	}
 }
 
-// newerThan refuses what would take knowledge away: an old list, sent again by somebody on the way, and one of the future.
+// newerThan refuses what would take knowledge away: an old list, sent again by somebody on the way; another list of the
+// issuer's, for other certificates or of changes only, in the place of the right one; and one of the future.
 func newerThan(got CheckedList, had *CheckedList, now time.Time) error {
 	switch {
-	case had != nil && got.ThisUpdate.Before(had.ThisUpdate):
+	case had != nil && had.Covers && !got.Covers:
+		return errors.New("it is for other certificates than the list that is there")
+	case had != nil && had.Covers == got.Covers && got.ThisUpdate.Before(had.ThisUpdate):
 		return fmt.Errorf("it is of %s, older than the list of %s that is there", got.ThisUpdate.UTC().Format(time.RFC3339), had.ThisUpdate.UTC().Format(time.RFC3339))
 	case got.ThisUpdate.After(now.Add(24 * time.Hour)):
 		return fmt.Errorf("it is of %s, which has not come yet", got.ThisUpdate.UTC().Format(time.RFC3339))

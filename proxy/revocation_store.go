@@ -27,6 +27,7 @@ type revocationHead struct {
 	V       int           `json:"v"` // 1
 	URL     string        `json:"url"`
 	Issuer  []byte        `json:"issuer"` // certificate, DER
+	Named   []byte        `json:"named"`  // a certificate that names the URL, DER
 	Seen    time.Time     `json:"seen"`
 	Fetched time.Time     `json:"fetched,omitzero"`
 	SHA256  verify.Digest `json:"sha256,omitzero"` // of the list
@@ -42,7 +43,7 @@ func (r *Revocations) store(s *revocationSource) {
 		return
 	}
 	r.mu.Lock()
-	head := revocationHead{V: 1, URL: s.url, Issuer: s.issuer, Seen: s.seen, Fetched: s.fetched, SHA256: s.sum}
+	head := revocationHead{V: 1, URL: s.url, Issuer: s.issuer, Named: s.named, Seen: s.seen, Fetched: s.fetched, SHA256: s.sum}
 	var list []byte
 	if s.list != nil {
 		list = s.list.List.Data
@@ -116,7 +117,7 @@ func (r *Revocations) loadOne(key string) (*revocationSource, error) {
 	if !ok || json.Unmarshal(line, &head) != nil || head.V != 1 || revocationKey(head.URL, head.Issuer) != key {
 		return nil, errors.New("it has no head that this version knows")
 	}
-	s := &revocationSource{key: key, url: head.URL, issuer: head.Issuer, seen: head.Seen}
+	s := &revocationSource{key: key, url: head.URL, issuer: head.Issuer, named: head.Named, seen: head.Seen}
 	if len(list) == 0 {
 		return s, nil
 	}
@@ -124,7 +125,7 @@ func (r *Revocations) loadOne(key string) (*revocationSource, error) {
 	if s.sum != head.SHA256 {
 		return s, errors.New("it is damaged")
 	}
-	checked, err := r.Check(s.url, list, s.issuer)
+	checked, err := r.Check(s.url, list, s.issuer, s.named)
 	if err != nil {
 		return s, err
 	}

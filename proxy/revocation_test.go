@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -27,10 +28,10 @@ import (
 )
 
 // checkList is what the program uses as RevocationOptions.Check.
-func checkList(name string, data, issuer []byte) (CheckedList, error) {
+func checkList(name string, data, issuer, certificate []byte) (CheckedList, error) {
 	l := &verify.RevocationList{Name: name, Data: data}
-	info, err := trust.CheckList(l, issuer)
-	return CheckedList{List: l, Issuer: info.Issuer, ThisUpdate: info.ThisUpdate, NextUpdate: info.NextUpdate, Entries: info.Entries}, err
+	info, err := trust.CheckList(l, issuer, certificate)
+	return CheckedList{List: l, Issuer: info.Issuer, ThisUpdate: info.ThisUpdate, NextUpdate: info.NextUpdate, Entries: info.Entries, Covers: info.Covers}, err
 }
 
 // issuerRig is a gate with real signatures, and a server that publishes an issuer's list.
@@ -282,4 +283,44 @@ func TestRunFetchesWhatWasSeen(t *testing.T) {
 	r.until("the list", func() bool { return r.get("http://origin.example/dl/a.exe").status == 403 })
 	cancel()
 	<-done
+}
+
+// An issuer signs several lists: for parts of its certificates, and of changes only. Somebody on the way who sends another
+// one than that which was asked for, newer and with a good signature, must not make a revocation forgotten.
+func TestAnotherListOfTheSameIssuerTakesNoPlace(t *testing.T) {
+	list := func(r *issuerRig, age time.Duration, extensions []pkix.Extension, revoked ...at.Revoked) []byte {
+		made := time.Now().Add(-age)
+		return r.issuing.List(at.List{ThisUpdate: made, NextUpdate: made.Add(90 * 24 * time.Hour), Extensions: extensions, Revoked: revoked})
+	}
+	delta := pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 27}, Critical: true, Value: []byte{2, 1, 1}}
+	right := []pkix.Extension{at.IssuingPoint(listURL)}
+	for name, extensions := range map[string][]pkix.Extension{
+		"for another distribution point": {at.IssuingPoint("http://crl.example/2.crl")},
+		"for authorities":                {at.IssuingPoint("", 2)},
+		"for some reasons":               {at.IssuingPoint(listURL, 3)},
+		"of changes":                     {delta},
+	} {
+		r := newIssuerRig(t, "{fetch: true}")
+		revoked := at.Revoked{Certificate: r.vendor.Certificate, At: time.Now().Add(-time.Hour)}
+		again := func() {
+			r.clock.Add(int64(26 * time.Hour))
+			r.refresh()
+		}
+		r.wants("before", 200)
+		r.publish(list(r, 0, extensions)) // the first that comes, even, does not keep out the right one
+		r.refresh()
+		r.publish(list(r, time.Hour, right, revoked))
+		again()
+		r.wants(name+": the right list is there", 403)
+		r.publish(list(r, 0, extensions))
+		asked := r.asked.Load()
+		again()
+		if r.asked.Load() == asked {
+			t.Fatal("the list was not fetched")
+		}
+		r.wants(name, 403)
+		r.gate.Revocations = r.open(toOrigin(r.server))
+		again()
+		r.wants(name+", after a restart", 403)
+	}
 }
