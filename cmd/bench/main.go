@@ -1,9 +1,10 @@
 // Command bench measures a built sallyport beside its peers, in one run on one machine: goproxy alone, net/http serving
-// a file, and curl without any proxy. It prints a table of ratios, medians of several rounds taken in turn, so that a
-// machine whose speed drifts slows all of them alike. It judges nothing and is no test.
+// a file, and curl without any proxy; and, where they are installed, the tools that verify one kind of signature each. It
+// prints a table of ratios, medians of several rounds taken in turn, so that a machine whose speed drifts slows all of
+// them alike. It judges nothing and is no test.
 //
-// The binary plays every part but curl's: it starts itself again as the origin and as the goproxy peer, so that each
-// part is a process of its own whose processor time and memory the kernel accounts for.
+// The binary plays every part but curl's and the tools': it starts itself again as the origin, as the goproxy peer and to
+// make packages, so that each part is a process of its own whose processor time and memory the kernel accounts for.
 package main
 
 import (
@@ -23,9 +24,9 @@ func main() {
 }
 
 func run() error {
-	part := flag.String("part", "", "used by bench itself: origin or goproxy")
+	part := flag.String("part", "", "used by bench itself: origin, goproxy or packages")
 	rounds := flag.Int("rounds", 5, "rounds of each measurement")
-	only := flag.String("only", "", "run only the measurements whose name contains this")
+	only := flag.String("only", "", "run only the measurements whose name or group (proxy, inside, tools) contains this")
 	binary := flag.String("sallyport", "", "a built sallyport; empty builds one")
 	dir := flag.String("dir", "", "where the samples of the parts lie (used by bench itself)")
 	flag.Parse()
@@ -36,6 +37,8 @@ func run() error {
 		return serveOrigin(ctx, *dir)
 	case "goproxy":
 		return servePeer(ctx, *dir)
+	case "packages":
+		return makePackages(*dir)
 	case "":
 	default:
 		return fmt.Errorf("there is no part %q", *part)
@@ -47,7 +50,7 @@ func run() error {
 	defer stage.close()
 	fmt.Printf("%-52s %10s %10s %8s %8s\n", "measurement", "sallyport", "peer", "ratio", "aim")
 	for _, m := range measurements {
-		if !strings.Contains(m.name, *only) {
+		if !strings.Contains(m.name, *only) && !strings.Contains(m.group.name, *only) {
 			continue
 		}
 		if err := stage.measure(ctx, m); err != nil {

@@ -21,15 +21,39 @@ import (
 
 // measurement compares sallyport with a peer, or with an absolute aim where there is none.
 type measurement struct {
-	name string
-	unit string
-	aim  string
-	ours func(context.Context, *stage, int) (float64, error)
-	peer func(context.Context, *stage, int) (float64, error) // nil: an absolute figure
-	once bool                                                // one round is enough
+	name  string
+	group *group
+	unit  string
+	aim   string
+	ours  func(context.Context, *stage, int) (float64, error)
+	peer  func(context.Context, *stage, int) (float64, error) // nil: an absolute figure
+	once  bool                                                // one round is enough
+	need  []string                                            // programs without which it is left out
 }
 
-var measurements = []measurement{
+// group is measurements that need the same preparation.
+type group struct {
+	name    string
+	prepare func(*stage, context.Context) error
+}
+
+var (
+	proxying = &group{"proxy", (*stage).startParts}
+	inside   = &group{"inside", (*stage).prepareInside}
+	tools    = &group{"tools", (*stage).prepareTools}
+)
+
+var measurements = slices.Concat(of(proxying, overNetwork), of(inside, ofContents), of(tools, besideTools))
+
+// of puts measurements into a group.
+func of(g *group, list []measurement) []measurement {
+	for i := range list {
+		list[i].group = g
+	}
+	return list
+}
+
+var overNetwork = []measurement{
 	{name: "idle, resident", unit: "MiB", aim: "< 60", once: true, ours: func(_ context.Context, s *stage, _ int) (float64, error) { return residentMiB(s.proxy) }},
 	{name: "tunnel, 1 GiB; peer goproxy", unit: "MiB/s", aim: ">= 0.9",
 		ours: throughput(proxyAddr, tunnelHost, "/stream?size=1073741824"), peer: throughput(peerAddr, tunnelHost, "/stream?size=1073741824")},
@@ -57,6 +81,18 @@ var measurements = []measurement{
 
 // measure runs a measurement's rounds, ours and the peer's in turn, and prints their medians and the ratio's.
 func (s *stage) measure(ctx context.Context, m measurement) error {
+	for _, program := range m.need {
+		if _, err := exec.LookPath(program); err != nil {
+			fmt.Printf("%-52s left out: %s is not installed\n", m.name, program)
+			return nil
+		}
+	}
+	if !s.prepared[m.group] {
+		if err := m.group.prepare(s, ctx); err != nil {
+			return fmt.Errorf("preparing: %w", err)
+		}
+		s.prepared[m.group] = true
+	}
 	rounds := s.rounds
 	if m.once {
 		rounds = 1

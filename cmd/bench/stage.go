@@ -27,49 +27,57 @@ import (
 // stage is everything that runs during the measurements.
 type stage struct {
 	dir                 string
+	binary              string // sallyport
 	rounds              int
+	prepared            map[*group]bool
+	pki                 *pki
 	proxy, peer, origin *exec.Cmd
 	clientCA            string // PEM file that clients of either proxy trust
 }
 
 const mib = 1 << 20
 
-// newStage makes the samples and starts the parts.
+// newStage builds sallyport.
 func newStage(ctx context.Context, binary string, rounds int) (_ *stage, err error) {
 	dir, err := os.MkdirTemp("", "sallyport-bench-")
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{dir: dir, rounds: rounds}
+	s := &stage{dir: dir, binary: binary, rounds: rounds, prepared: map[*group]bool{}}
 	defer func() {
 		if err != nil {
 			s.close()
 		}
 	}()
 	if binary == "" {
-		binary = filepath.Join(dir, "sallyport")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/sallyport").CombinedOutput(); err != nil {
+		s.binary = filepath.Join(dir, "sallyport")
+		if out, err := exec.CommandContext(ctx, "go", "build", "-o", s.binary, "./cmd/sallyport").CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("building sallyport: %w\n%s", err, out)
 		}
 	}
+	return s, nil
+}
+
+// startParts makes the samples that go through the proxy and starts origin, peer and proxy.
+func (s *stage) startParts(ctx context.Context) error {
 	if err := s.prepare(); err != nil {
-		return nil, err
+		return err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if s.origin, err = s.start(ctx, originAddr, self, "-part", "origin", "-dir", dir); err != nil {
-		return nil, err
+	if s.origin, err = s.start(ctx, originAddr, self, "-part", "origin", "-dir", s.dir); err != nil {
+		return err
 	}
-	if s.peer, err = s.start(ctx, peerAddr, self, "-part", "goproxy", "-dir", dir); err != nil {
-		return nil, err
+	if s.peer, err = s.start(ctx, peerAddr, self, "-part", "goproxy", "-dir", s.dir); err != nil {
+		return err
 	}
-	s.proxy, err = s.start(ctx, proxyAddr, binary, "serve", "--config", filepath.Join(dir, "sallyport.yaml"))
+	s.proxy, err = s.start(ctx, proxyAddr, s.binary, "serve", "--config", filepath.Join(s.dir, "sallyport.yaml"))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return s, s.gatherCAs()
+	return s.gatherCAs()
 }
 
 // start starts a part and waits until it listens.

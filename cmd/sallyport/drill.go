@@ -7,20 +7,26 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-project/sallyport/internal/printable"
+	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/policy/audit"
 	"github.com/sallyport-project/sallyport/verify"
 )
 
 func newDrill() *cobra.Command {
 	var s settings
-	var policyPath string
+	var policyPath, write string
 	var all, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "drill [NAME...]",
@@ -33,23 +39,32 @@ ones, and judges by the policy given, by that of --config, or by the built-in on
 nothing that a running proxy remembers or releases is touched.
 
 Each row is a file that was served and what the proxy made of it. A genuine one has to pass, or else the refusal of the
-other means nothing. The exit code is 1 if an attack got through.`,
+other means nothing. The exit code is 1 if an attack got through.
+
+With --write everything that was served is left in a folder, with the roots, a configuration and a policy to look at it
+with this program or others.`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			attacks, err := chooseAttacks(names, all)
 			if err != nil {
 				return err
 			}
+			if attacks == nil && write != "" {
+				return advise(errors.New("--write needs attacks"), "name some, or ask for --all")
+			}
 			if attacks == nil {
 				return listAttacks(cmd.OutOrStdout())
 			}
-			c, _, err := s.load()
+			c, err := s.loadForDrill()
 			if err != nil {
 				return err
 			}
 			if policyPath != "" {
 				c.Policy = policyPath
 			}
-			results, err := runDrill(cmd, c, attacks)
+			// A drill that is broken off leaves nothing behind.
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			results, err := runDrill(ctx, c, attacks, write)
 			if err != nil {
 				return err
 			}
@@ -68,8 +83,22 @@ other means nothing. The exit code is 1 if an attack got through.`,
 	cmd.Flags().StringVar(&policyPath, "policy", "", "policy `FILE`; without one that of --config, else the built-in policy")
 	cmd.Flags().BoolVar(&all, "all", false, "try all attacks")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON document for each attack")
+	cmd.Flags().StringVar(&write, "write", "", "leave what was served in `DIR`, which must be empty or new")
 	cmd.MarkFlagFilename("policy", "yaml", "yml")
+	cmd.MarkFlagDirname("write")
 	return cmd
+}
+
+// loadForDrill reads the configuration. Of the state only the roots that lie there are used: a drill needs none.
+func (s *settings) loadForDrill() (config, error) {
+	c, err := loadConfig(s.configFile)
+	if err != nil {
+		return config{}, err
+	}
+	if _, dir, err := s.load(); err == nil {
+		c.Trust = c.Trust.or(dir)
+	}
+	return c, nil
 }
 
 // chooseAttacks returns the attacks with these names; none where none is asked for.
@@ -115,6 +144,8 @@ type drillResult struct {
 type drillRow struct {
 	shot   drillShot
 	answer drillAnswer
+	unseen bool   // the policy passes the host through
+	file   string // where --write has left it
 }
 
 // failed reports whether an attack got through, or the drill shows nothing because the genuine file did not.
@@ -122,8 +153,15 @@ func (r drillResult) failed() bool {
 	return slices.ContainsFunc(r.rows, func(row drillRow) bool { return row.answer.through != row.shot.genuine })
 }
 
-// runDrill tries the attacks, one after the other.
-func runDrill(cmd *cobra.Command, c config, attacks []drillAttack) (results []drillResult, err error) {
+// runDrill tries the attacks, one after the other, and leaves what was served in the folder called write, if that is
+// not empty.
+func runDrill(ctx context.Context, c config, attacks []drillAttack, write string) (results []drillResult, err error) {
+	var folder drillFolder
+	if write != "" {
+		if folder, err = openDrillFolder(write); err != nil {
+			return nil, err
+		}
+	}
 	var hosts []string
 	for _, a := range attacks {
 		hosts = append(hosts, a.hosts...)
@@ -135,16 +173,19 @@ func runDrill(cmd *cobra.Command, c config, attacks []drillAttack) (results []dr
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
 	for _, a := range attacks {
-		result, err := r.try(cmd.Context(), a)
+		result, err := r.try(ctx, a, folder)
 		if err != nil {
 			return nil, fmt.Errorf("drill %s: %w", a.name, err)
 		}
 		results = append(results, result)
 	}
-	return results, nil
+	if folder != "" {
+		err = folder.rest(r, results)
+	}
+	return results, err
 }
 
-func (r *drillRange) try(ctx context.Context, a drillAttack) (drillResult, error) {
+func (r *drillRange) try(ctx context.Context, a drillAttack, folder drillFolder) (drillResult, error) {
 	result := drillResult{attack: a}
 	shots, err := a.stage(r)
 	if err != nil {
@@ -160,12 +201,28 @@ func (r *drillRange) try(ctx context.Context, a drillAttack) (drillResult, error
 		if err != nil {
 			return result, err
 		}
-		result.rows = append(result.rows, drillRow{s, answer})
+		row := drillRow{shot: s, answer: answer, unseen: r.unseen(s.url)}
+		if folder != "" {
+			if row.file, err = folder.shot(r, a.name, s); err != nil {
+				return result, err
+			}
+		}
+		result.rows = append(result.rows, row)
 	}
 	if a.controls != nil {
 		result.controls, err = a.controls(ctx, r, shots)
 	}
 	return result, err
+}
+
+// unseen reports whether the policy passes a URL through without looking.
+func (r *drillRange) unseen(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	plan := r.policy.Plan(policy.Request{Method: http.MethodGet, URL: u})
+	return !plan.Inspect && plan.Refusal == nil
 }
 
 // answered says in words what a client got.
@@ -192,6 +249,8 @@ func (row drillRow) finding() string {
 	switch {
 	case !ok && row.answer.problem != "":
 		return printable.Text(row.answer.problem, 160)
+	case !ok && row.unseen:
+		return "not looked at: the policy passes the host through"
 	case !ok:
 		return "-"
 	case f.Subject != "":
@@ -247,18 +306,21 @@ func printDrill(w io.Writer, results []drillResult, stories bool) error {
 	}
 	for _, r := range results {
 		if stories {
-			fmt.Fprintf(w, "\n%s: %s\n", r.attack.name, r.attack.story)
+			fmt.Fprintf(w, "\n%s\n", folded(r.attack.name+": "+r.attack.story, ""))
 		}
 		if err := printControls(w, r.controls); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "\n%d attacks, %d files served; %s\n", len(results), files, drillVerdict(bad))
+	_, err := fmt.Fprintf(w, "\n%s, %s served; %s\n", count(len(results), "attack"), count(files, "file"), drillVerdict(bad, len(results)))
 	return err
 }
 
-func drillVerdict(bad int) string {
-	if bad == 0 {
+func drillVerdict(bad, attacks int) string {
+	switch {
+	case bad == 0 && attacks == 1:
+		return "it was stopped, and what was genuine passed"
+	case bad == 0:
 		return "every attack was stopped, and what was genuine passed"
 	}
 	return fmt.Sprintf("%d WENT WRONG: an attack got through, or the genuine file did not", bad)
@@ -270,11 +332,35 @@ func printControls(w io.Writer, controls []drillControl) error {
 		return nil
 	}
 	fmt.Fprintln(w, "\nWhat each control by itself would have said of it:")
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, c := range controls {
-		fmt.Fprintf(t, "  %s\t%s\t%s\n", c.control, c.verdict, printable.Text(c.why, 200))
+		if _, err := fmt.Fprintf(w, "  %-12s %s\n%s\n", c.verdict, c.control, folded(printable.Text(c.why, 600), strings.Repeat(" ", 17))); err != nil {
+			return err
+		}
 	}
-	return t.Flush()
+	return nil
+}
+
+// folded breaks a text into lines of about a hundred characters, each after an indent.
+func folded(text, indent string) string {
+	const width = 100
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+			b.WriteString(indent)
+		case column+1+n > width:
+			b.WriteString("\n" + indent)
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
 }
 
 // printDrillJSON prints one document for each attack.
@@ -286,7 +372,7 @@ func printDrillJSON(w io.Writer, results []drillResult) error {
 		for _, row := range r.rows {
 			doc.Served = append(doc.Served, drillServed{
 				What: row.shot.what, URL: row.shot.url, Genuine: row.shot.genuine, Status: row.answer.status, Through: row.answer.through,
-				Finding: row.finding(), Rule: row.rule(), Record: row.answer.record.ID,
+				Finding: row.finding(), Rule: row.rule(), Record: row.answer.record.ID, File: row.file,
 			})
 		}
 		for _, c := range r.controls {
@@ -316,6 +402,7 @@ type drillServed struct {
 	Finding string `json:"finding"`
 	Rule    string `json:"rule"`
 	Record  string `json:"record,omitempty"` // in the drill's own log, which is gone
+	File    string `json:"file,omitempty"`   // where --write has left it
 }
 
 type drillControlJSON struct {

@@ -14,20 +14,25 @@ import (
 )
 
 // checkRevocationList is the Check of proxy.RevocationOptions.
-func checkRevocationList(name string, data, issuer []byte) (proxy.CheckedList, error) {
+func checkRevocationList(name string, data, issuer, certificate []byte) (proxy.CheckedList, error) {
 	ders, err := trust.SplitLists(data)
 	if err != nil {
 		return proxy.CheckedList{}, err
 	}
+	var got proxy.CheckedList
 	err = errors.New("it holds no list")
 	for _, der := range ders {
 		l := &verify.RevocationList{Name: name, Data: der}
-		var info trust.List
-		if info, err = trust.CheckList(l, issuer); err == nil {
-			return proxy.CheckedList{List: l, Issuer: info.Issuer, ThisUpdate: info.ThisUpdate, NextUpdate: info.NextUpdate, Entries: info.Entries}, nil
+		info, wrong := trust.CheckList(l, issuer, certificate)
+		switch {
+		case wrong != nil && got.List == nil:
+			err = wrong
+		case wrong == nil && (got.List == nil || info.Covers && !got.Covers):
+			err = nil
+			got = proxy.CheckedList{List: l, Issuer: info.Issuer, ThisUpdate: info.ThisUpdate, NextUpdate: info.NextUpdate, Entries: info.Entries, Covers: info.Covers}
 		}
 	}
-	return proxy.CheckedList{}, err
+	return got, err
 }
 
 // checkPolicyLists reads every revocation list that a policy names: one that cannot be read keeps the policy from being

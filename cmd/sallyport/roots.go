@@ -3,7 +3,9 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -21,14 +23,14 @@ const (
 const maxRootFile = 64 << 20 // bytes of a file with roots
 
 // or returns the configuration with those sets of the state directory that the configuration does not name and that are
-// there.
+// there, or about which that cannot be told: then whoever reads them fails, instead of falling back on the built-in ones.
 func (c trustConfig) or(dir stateDir) trustConfig {
 	for _, set := range []struct {
 		file *string
 		name string
 	}{{&c.CodeSigning, codeSigningSet}, {&c.Timestamping, timestampingSet}} {
 		path := filepath.Join(dir.trust(), set.name)
-		if _, err := os.Lstat(path); *set.file == "" && err == nil {
+		if _, err := os.Lstat(path); *set.file == "" && !errors.Is(err, fs.ErrNotExist) {
 			*set.file = path
 		}
 	}

@@ -6,15 +6,11 @@ import (
 	"io"
 	"net/url"
 	"path"
-	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/sallyport-project/sallyport/internal/printable"
 	"github.com/sallyport-project/sallyport/policy/audit"
-	"github.com/sallyport-project/sallyport/verify"
 )
 
 // What strangers wrote, and there is little else in a record, is escaped before a terminal sees it.
@@ -164,73 +160,6 @@ func (p paragraph) verdict(r audit.Record) {
 		p.findings(r.Findings)
 	}
 	p.evidence(r.Evidence)
-}
-
-// contents prints the counts of what is inside, and who signed how much of it. What stands out is among the findings.
-func (p paragraph) contents(c *audit.Contents) {
-	if c == nil || c.Containers == 0 && c.Unread == 0 {
-		return
-	}
-	unread := ""
-	if c.Unread > 0 {
-		unread = fmt.Sprintf(", %s not looked into", humanize.Comma(int64(c.Unread)))
-	}
-	p.line("inside", "%s files, %s unpacked, %s executables, %s containers%s", humanize.Comma(int64(c.Files)), byteSize(c.Bytes),
-		humanize.Comma(int64(c.Executables)), humanize.Comma(int64(c.Containers)), unread)
-	for i, s := range c.Signers {
-		if i == shownSigners {
-			p.line("", "and %d more signers", len(c.Signers)-i)
-			break
-		}
-		who := s.Signer
-		for _, a := range s.Anchors {
-			who = strings.TrimPrefix(who+", "+a, ", ")
-		}
-		p.line("", "%s by %s (%s)", humanize.Comma(int64(s.Files)), printable.Text(who, 100), printable.Text(s.Code, 60))
-	}
-}
-
-// How much of a long list is printed; --json gives all of it.
-const (
-	shownSigners  = 10
-	shownFindings = 40
-)
-
-// evidence prints the sidecars that were consulted.
-func (p paragraph) evidence(list []verify.Reference) {
-	for _, e := range list {
-		result := e.Result
-		if result == "" {
-			result = "sha256:" + e.SHA256.String()
-		}
-		p.line("sidecar", "%s: %s", printable.Text(e.URL, 1000), printable.Text(result, 300))
-	}
-}
-
-// findings prints a table: status, code, who signed, and what was found.
-func (p paragraph) findings(list []audit.Finding) {
-	fmt.Fprintln(p.w, "  findings")
-	t := tabwriter.NewWriter(p.w, 0, 0, 2, ' ', 0)
-	for i, f := range list {
-		if i == shownFindings {
-			fmt.Fprintf(t, "    \tand %d more: --json gives all\t\t\n", len(list)-i)
-			break
-		}
-		who := f.Signer
-		for _, a := range f.Anchors {
-			if who != "" {
-				who += ", "
-			}
-			who += a
-		}
-		subject := f.Subject
-		if subject != "" {
-			subject += ": "
-		}
-		fmt.Fprintf(t, "    %s\t%s\t%s\t%s\n", f.Status, printable.Text(f.Code, 60), orDash(printable.Text(who, 80)),
-			printable.Text(subject+f.Detail, 400))
-	}
-	t.Flush()
 }
 
 func orDash(s string) string {

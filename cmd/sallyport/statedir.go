@@ -19,6 +19,7 @@ import (
 //	memory/       what verification remembers, such as the date of each apt archive
 //	trust/        sets of roots that replace the built-in ones
 //	revocation/   certificate revocation lists that were fetched
+//	spool/        inner files of updates while they are looked at; emptied at every start
 //	lock          held by the one process that may change any of this
 //	control.sock  where that process takes orders, if it is a server
 type stateDir string
@@ -29,6 +30,7 @@ func (s stateDir) vault() string      { return filepath.Join(string(s), "vault")
 func (s stateDir) memory() string     { return filepath.Join(string(s), "memory") }
 func (s stateDir) trust() string      { return filepath.Join(string(s), "trust") }
 func (s stateDir) revocation() string { return filepath.Join(string(s), "revocation") }
+func (s stateDir) spool() string      { return filepath.Join(string(s), "spool") }
 func (s stateDir) lock() string       { return filepath.Join(string(s), "lock") }
 func (s stateDir) control() string    { return filepath.Join(string(s), "control.sock") }
 
@@ -119,6 +121,19 @@ func (s stateDir) make() error {
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
 		return advise(fmt.Errorf("the state directory %s is open to others (mode %04o), and is to hold the key of the CA", s, mode),
 			fmt.Sprintf("chmod 700 %s, or name another directory: --state DIR", s))
+	}
+	return nil
+}
+
+// emptySpool makes room for inner files beside the vault, where the operator has planned for large files. What is there
+// is from a server that was killed.
+func (s stateDir) emptySpool() error {
+	err := os.RemoveAll(s.spool())
+	if err == nil {
+		err = os.Mkdir(s.spool(), 0o700)
+	}
+	if err != nil {
+		return fmt.Errorf("making room for inner files: %w", err)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -74,7 +75,7 @@ func showSets(w io.Writer, sets []rootsInForce, list bool) error {
 func listRoots(w io.Writer, roots []trust.Root) {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, r := range roots {
-		fmt.Fprintf(t, "  %s\tuntil %s\t%.16s%s\n", r.Shown(), r.NotAfter.UTC().Format(time.DateOnly), r.SHA256, limitText(r))
+		fmt.Fprintf(t, "  %s\tuntil %s\t%.16s%s\n", orDash(r.Shown()), r.NotAfter.UTC().Format(time.DateOnly), r.SHA256, limitText(r))
 	}
 	t.Flush()
 }
@@ -108,7 +109,8 @@ under a root that is in force; what it restricts a root to is kept. Each set bec
 which nothing is given stays.
 
 What is added and removed is shown, and written to the log. The sets go into the state directory, where serve (at its
-next start) and verify take them up, unless the configuration names others; or with --out into another folder.`,
+next start) and verify take them up, unless the configuration names others; or with --out into another folder. Where a
+set is removed from the folder trust of the state directory, the built-in one is in force again.`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, s) },
 	}
@@ -116,7 +118,7 @@ next start) and verify take them up, unless the configuration names others; or w
 	flags.StringArrayVar(&f.codeSigning, "codesigning", nil, "`FILE` with roots for code signing; may be given several times")
 	flags.StringArrayVar(&f.timestamping, "timestamping", nil, "`FILE` with roots for timestamping; may be given several times")
 	flags.StringVar(&f.authroot, "authroot", "", "Microsoft's list of roots, authroot.stl, as `FILE`")
-	flags.StringArrayVar(&f.certificates, "certificates", nil, "the certificates that the list names: a `FILE`, or a folder of them")
+	flags.StringArrayVar(&f.certificates, "certificates", nil, "the certificates that the list names: a `FILE`, or a folder of which .crt, .cer, .der, .pem, .p7b and .sst are read")
 	flags.StringVar(&f.out, "out", "", "`DIR` to write to instead of the state directory; nothing is written to the log")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "only show what would change")
 	return cmd
@@ -139,6 +141,7 @@ func (f *trustFlags) run(cmd *cobra.Command, s *settings) error {
 	for i, set := range newer {
 		if set != nil {
 			changes += showDiff(cmd.OutOrStdout(), sets[i], *set)
+			warnReplaced(cmd.ErrOrStderr(), sets[i], *set)
 		}
 	}
 	switch {
@@ -155,7 +158,7 @@ func (f *trustFlags) run(cmd *cobra.Command, s *settings) error {
 	}
 	return s.owned(cmd, func(o *owner) error {
 		// The record comes first: roots that nobody can read about never come into force.
-		if _, err := o.append(audit.Record{Kind: audit.KindPolicy, Message: "roots replaced: " + changes}); err != nil {
+		if _, err := o.append(audit.Record{Kind: audit.KindPolicy, Message: "roots replaced: " + strings.TrimSuffix(changes, "; ")}); err != nil {
 			return fmt.Errorf("recording the roots: %w", err)
 		}
 		return writeSets(o.dir.trust(), newer)
@@ -223,6 +226,9 @@ func readCertificates(file string) ([][]byte, error) {
 	return ders, nil
 }
 
+// certificateEndings are the names of files in a folder of certificates. Windows puts lists and cabinets beside them.
+var certificateEndings = []string{".crt", ".cer", ".der", ".pem", ".p7b", ".sst"}
+
 func (f *trustFlags) fromAuthroot(signers trust.Set) (out [2]*trust.Set, err error) {
 	data, err := readSmall(f.authroot, maxRootFile)
 	if err != nil {
@@ -239,6 +245,9 @@ func (f *trustFlags) fromAuthroot(signers trust.Set) (out [2]*trust.Set, err err
 			if files, err = filepath.Glob(filepath.Join(name, "*")); err != nil {
 				return out, err
 			}
+			files = slices.DeleteFunc(files, func(f string) bool {
+				return !slices.Contains(certificateEndings, strings.ToLower(filepath.Ext(f)))
+			})
 		}
 		for _, file := range files {
 			ders, err := readCertificates(file)
@@ -273,9 +282,16 @@ func showDiff(w io.Writer, old rootsInForce, newer trust.Set) string {
 	return summary
 }
 
+// warnReplaced speaks up where nothing stays of a set: whoever wanted to add a root has replaced all others.
+func warnReplaced(w io.Writer, old rootsInForce, newer trust.Set) {
+	if _, removed, _ := old.set.Diff(newer); len(removed) > 0 && len(removed) == len(old.set.Roots) {
+		fmt.Fprintf(w, "sallyport: none of the %s for %s stays; a root for one publisher belongs into an anchor of the policy (roots)\n", count(len(removed), "root"), old.Purpose)
+	}
+}
+
 func showMarked(w io.Writer, mark string, roots []trust.Root) {
 	for _, r := range roots {
-		fmt.Fprintf(w, "%s %s (until %s, sha256 %s)%s\n", mark, r.Shown(), r.NotAfter.UTC().Format(time.DateOnly), r.SHA256, limitText(r))
+		fmt.Fprintf(w, "%s %s (until %s, sha256 %s)%s\n", mark, orDash(r.Shown()), r.NotAfter.UTC().Format(time.DateOnly), r.SHA256, limitText(r))
 	}
 }
 

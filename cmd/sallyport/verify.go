@@ -35,7 +35,7 @@ func newVerify() *cobra.Command {
 		Use:   "verify FILE...",
 		Short: "Judge files as the proxy would",
 		Long: `Examine files and judge them by the policy, exactly as the proxy does with what it fetches. --channel or --url says
-which channel judges; with neither, the defaults of the policy do. Evidence that is published beside a file is taken
+which channel judges; with neither, the defaults of the policy do, and what is inside is shown as well. Evidence that is published beside a file is taken
 from the folder of --sidecars, else from the origin of --url; with neither, none is fetched. What the proxy remembers
 and what was released by hand in its state directory counts, if there is one, and is left as it is.
 
@@ -71,6 +71,7 @@ type judge struct {
 	policy   *policy.Policy
 	request  policy.Request
 	plan     policy.Plan
+	inside   bool // what is inside is looked at
 	examiner *verify.Examiner
 	sidecars verify.Sidecars
 	memory   verify.Memory
@@ -147,6 +148,8 @@ func (f *verifyFlags) ask(j *judge) (err error) {
 		j.request.Carried = []policy.Carried{{Scope: f.channel}}
 	}
 	j.plan = j.policy.Plan(j.request)
+	// Whoever names no channel asks what there is to know.
+	j.inside = j.plan.Contents || f.channel == "" && f.url == ""
 	return nil
 }
 
@@ -180,7 +183,7 @@ type noneGiven struct{}
 
 // Fetch implements verify.Sidecars.
 func (noneGiven) Fetch(context.Context, string, int64) ([]byte, error) {
-	return nil, errors.New("nobody said where what is published beside the file is: --sidecars DIR, or --url URL")
+	return nil, errors.New("not looked for: say where with --sidecars DIR, or --url URL")
 }
 
 // openState takes up what a proxy remembers, without changing it. A state directory that nobody named may be missing,
@@ -264,7 +267,7 @@ func (j *judge) one(cmd *cobra.Command, name string) (audit.Record, error) {
 	if err != nil {
 		return audit.Record{}, fmt.Errorf("reading %s: %w", printable.Text(name, 200), err)
 	}
-	report := j.examiner.Examine(cmd.Context(), a, verify.Env{Sidecars: j.sidecars, Memory: j.memory, Trust: j.trust, At: j.at, Inside: j.plan.Contents})
+	report := j.examiner.Examine(cmd.Context(), a, verify.Env{Sidecars: j.sidecars, Memory: j.memory, Trust: j.trust, At: j.at, Inside: j.inside})
 	d := j.policy.Decide(policy.Facts{
 		Request: j.request, Report: report, Now: j.at,
 		Update:   policy.Update{Name: a.Name, Format: a.Format, Role: a.Role, Size: a.Size, SHA256: a.Digests.SHA256},

@@ -26,7 +26,7 @@ var layers = []struct {
 	{"internal", nil},
 	{"verify", nil},
 	{"verify/internal", []string{"verify", "verify/internal/+"}},
-	{"verify/verifytest", []string{"verify"}},
+	{"verify/verifytest", []string{"verify", "verify/verifytest/+"}},
 	{"verify/unpack", []string{"verify", "verify/internal/+"}},
 	{"verify/*", []string{"verify", "verify/internal/+", "internal/printable"}},
 	{"verify/formats", []string{"verify", "verify/+"}},
