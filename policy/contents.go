@@ -68,7 +68,28 @@ func checkInnerGlob(s string) error {
 }
 
 // String implements requirement.
-func (c *contents) String() string { return "every executable inside " + c.signed.String() }
+func (c *contents) String() string {
+	parts := []string{"every executable inside " + c.signed.String()}
+	if len(c.unsigned) > 0 {
+		parts = append(parts, "except that "+strings.Join(c.unsigned, ", ")+" may be unsigned")
+	}
+	if c.strict {
+		parts = append(parts, "nothing may stand out")
+	}
+	if c.allowUnread {
+		parts = append(parts, "what cannot be looked into does not count")
+	}
+	if c.files > 0 {
+		parts = append(parts, "at most "+counted(int(c.files), "file"))
+	}
+	if c.bytes > 0 {
+		parts = append(parts, "at most "+humanize.IBytes(uint64(c.bytes))+" unpacked")
+	}
+	if c.depth > 0 {
+		parts = append(parts, fmt.Sprintf("at most %d containers in one another", c.depth))
+	}
+	return strings.Join(parts, "; ")
+}
 
 func (c *contents) sidecars() bool { return false }
 
@@ -94,7 +115,7 @@ func (c *contents) judge(e *evidence) (outcome, string) {
 	case over != "":
 		return fails, fmt.Sprintf("contents: %s (%s)", over, summary)
 	case len(v.unsigned) > 0:
-		return fails, fmt.Sprintf("contents: %s not %s: %s (%s)", plural(len(v.unsigned), "executable is", "executables are"), c.signed, strings.Join(v.unsigned[:min(len(v.unsigned), maxQuoted)], "; "), summary)
+		return fails, fmt.Sprintf("contents: %s not %s: %s (%s)", plural(len(v.unsigned), "executable is", "executables are"), c.signed, someOf(v.unsigned), summary)
 	case c.strict && len(v.odd) > 0:
 		return fails, fmt.Sprintf("contents: strict, and something stands out: %s (%s)", quotedInner(v.odd), summary)
 	case in.Executables == 0:
@@ -105,6 +126,14 @@ func (c *contents) judge(e *evidence) (outcome, string) {
 		why += fmt.Sprintf(", or is one of %d that need no signature", v.excused)
 	}
 	return holds, why
+}
+
+// someOf joins the first of many sentences, and counts the rest.
+func someOf(list []string) string {
+	if len(list) > maxQuoted {
+		list = append(list[:maxQuoted:maxQuoted], fmt.Sprintf("and %d more", len(list)-maxQuoted))
+	}
+	return strings.Join(list, "; ")
 }
 
 // sortedContents is the findings about inner files, and the executables that lack what is asked for.

@@ -90,3 +90,57 @@ func TestContentsNeedsALook(t *testing.T) {
 		t.Error("the plan opens what nobody asks for")
 	}
 }
+
+// TestDenyLooksInside: what is denied is denied inside an update too.
+func TestDenyLooksInside(t *testing.T) {
+	p := mustParse(t, `version: 1
+anchors:
+  vendor: {authenticode: {organization: Vendor}}
+  stolen: {authenticode: {organization: Stolen}}
+deny:
+- {name: known, sha256: [59e1edf4d82fae4978e97512b0331b7eb21dd4b838b850ba46794d9c7a2c0983]}
+- {name: stolen, signed_by: [stolen]}
+channels:
+- {name: c, hosts: [v.example], require: [{signed_by: [vendor]}]}
+`)
+	f := facts(t, "https://v.example/x", signedAs("Vendor"))
+	if !p.Plan(f.Request).Contents {
+		t.Error("the update is not opened although a rule is about signers")
+	}
+	known, err := verify.ParseDigest("59e1edf4d82fae4978e97512b0331b7eb21dd4b838b850ba46794d9c7a2c0983")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Report.Contents = &verify.Contents{Inner: []verify.Inner{{Path: "a.dll", Format: "pe", SHA256: verify.Digest{1}}}}
+	if d := p.Decide(f); d.Action != Allow {
+		t.Errorf("a file that nobody denies: %+v", d)
+	}
+	f.Report.Contents.Inner = append(f.Report.Contents.Inner, verify.Inner{Path: "disk1.cab/ffmpeg.dll", Format: "pe", SHA256: known})
+	if d := p.Decide(f); d.Action != Block || d.Rule != "deny known" || !strings.Contains(strings.Join(d.Reasons, ""), "disk1.cab/ffmpeg.dll") {
+		t.Errorf("a file known by its digest: %+v", d)
+	}
+	f.Report.Contents.Inner = nil
+	inner := signedAs("Stolen")
+	inner.Subject = "a.dll"
+	f.Report.Findings = append(f.Report.Findings, inner)
+	if d := p.Decide(f); d.Action != Block || d.Rule != "deny stolen" {
+		t.Errorf("a file signed with what was stolen: %+v", d)
+	}
+}
+
+// TestWhatDoesNotHoldComesFirst: a refusal begins with what is missing, since status lines are short.
+func TestWhatDoesNotHoldComesFirst(t *testing.T) {
+	p := withRequirement(t, "{signed_by: [microsoft]}, {contents: {signed_by: [google], strict: true, allow_unsigned: [a/*], limits: {files: 9, bytes: 1MiB, depth: 2}, unread: allow}}")
+	f := facts(t, "https://v.example/x", signedAs("Microsoft Corporation"))
+	f.Report.Contents = &verify.Contents{Executables: 1, Inner: []verify.Inner{{Path: "b.dll", Format: "pe", SHA256: verify.Digest{1}}}}
+	d := p.Decide(f)
+	if d.Action != Quarantine || len(d.Reasons) != 2 || !strings.HasPrefix(d.Reasons[0], "contents: ") || !strings.HasPrefix(d.Reasons[1], "signed_by microsoft") {
+		t.Errorf("%+v", d)
+	}
+	explained := strings.Join(p.Explain(f.Request), "\n")
+	for _, want := range []string{"except that a/* may be unsigned", "nothing may stand out", "cannot be looked into does not count", "at most 9 files", "at most 1.0 MiB unpacked", "at most 2 containers"} {
+		if !strings.Contains(explained, want) {
+			t.Errorf("%q is not explained:\n%s", want, explained)
+		}
+	}
+}

@@ -94,19 +94,22 @@ func (p *Policy) decideChannels(d Decision, f Facts, channels []*channel) Decisi
 	return d.because(action, "channel "+strings.Join(names, "+"), reasons...)
 }
 
-// judge reports whether everything that the channel requires holds, with one reason for each requirement.
+// judge reports whether everything that the channel requires holds, with one reason for each requirement, first those
+// for which it does not.
 func (c *channel) judge(e *evidence) (bool, []string) {
 	if len(c.requires) == 0 {
 		return true, []string{"channel " + c.name + " requires nothing"}
 	}
-	proven := true
-	var reasons []string
+	var unproven, proven []string
 	for _, r := range c.requires {
 		o, why := r.judge(e)
-		proven = proven && o == holds
-		reasons = append(reasons, why)
+		if o == holds {
+			proven = append(proven, why)
+		} else {
+			unproven = append(unproven, why)
+		}
 	}
-	return proven, reasons
+	return len(unproven) == 0, append(unproven, proven...)
 }
 
 // standing returns the release that lets exactly this artifact through on exactly this scope now.

@@ -130,7 +130,7 @@ func (r *denyRules) artifact(f *Facts, name string, paths []string) (*denyRule, 
 			return r.list[id], why
 		}
 	}
-	return nil, ""
+	return r.inside(f, name, paths)
 }
 
 func (d *denyRule) refuses(f *Facts, name string, paths []string) (string, bool) {
@@ -147,6 +147,27 @@ func (d *denyRule) refuses(f *Facts, name string, paths []string) (string, bool)
 		return d.sentence("this is a file known by its digest " + f.Update.SHA256.String()), true
 	}
 	return d.sentence("its URL is refused"), true
+}
+
+// signers reports whether any rule is about signers, who may have signed a file inside an update.
+func (r *denyRules) signers() bool {
+	return slices.ContainsFunc(r.list, func(d *denyRule) bool { return d.bySigner })
+}
+
+// inside returns the first rule that lists the digest of a file inside an update that was opened.
+func (r *denyRules) inside(f *Facts, name string, paths []string) (*denyRule, string) {
+	if f.Report.Contents == nil || len(r.digest) == 0 {
+		return nil, ""
+	}
+	for i := range f.Report.Contents.Inner {
+		in := &f.Report.Contents.Inner[i]
+		for _, id := range r.digest[in.SHA256] {
+			if d := r.list[id]; !d.bySigner && d.covers(name, paths) {
+				return d, d.sentence("inside is " + printable.Text(in.Path, 200) + ", a file known by its digest " + in.SHA256.String())
+			}
+		}
+	}
+	return nil, ""
 }
 
 // signer returns who of the rule's anchors is named by any signature in the update, its inner files included. The
