@@ -34,7 +34,7 @@ func (f Format) Executable() bool {
 // Container reports whether files of this format hold others.
 func (f Format) Container() bool {
 	switch f {
-	case "deb", "ar", "rpm", "msi", "cab", "pkg", "crx", "mar", "zip", "7z", "rar", "xz", "zstd", "gzip", "bzip2", "squashfs", "wim",
+	case "deb", "ar", "rpm", "msi", "cab", "pkg", "crx", "mar", "zip", "7z", "rar", "xz", "zstd", "gzip", "bzip2", "lz4", "lzip", "compress", "lzma", "squashfs", "wim",
 		"msdelta", "tar", "iso", "msix", "nupkg", "vsix", "apk", "jar", "xpi", "whl", "dmg", "flatpak", "gem", "crate", "vhd", "vhdx", "asar", "cpio":
 		return true
 	}

@@ -368,7 +368,7 @@ func (in *inside) checkName(n *node, e Entry) {
 	slashed := strings.ReplaceAll(e.Name, `\`, "/")
 	parts := strings.Split(slashed, "/")
 	for i, p := range parts {
-		if p == ".." {
+		if strings.TrimRight(p, " ") == ".." {
 			say(Invalid, "traversal", "The name leads out of the folder into which the container is unpacked.")
 			break
 		}
@@ -383,7 +383,7 @@ func (in *inside) checkName(n *node, e Entry) {
 	if e.Link != "" && leadsOut(slashed, strings.ReplaceAll(e.Link, `\`, "/")) {
 		say(Untrusted, "link", "The entry is a link to %q, outside the folder into which the container is unpacked.", e.Link[:min(len(e.Link), maxPath)])
 	}
-	key := strings.ToLower(path.Clean("/" + slashed))
+	key := foldedPath(slashed)
 	if len(key) > maxName {
 		say(Invalid, "overlong-name", "The name has %d bytes, more than %d, with which no file can be unpacked.", len(e.Name), maxName)
 		return
@@ -401,6 +401,20 @@ func (in *inside) checkName(n *node, e Entry) {
 		say(Untrusted, "duplicate", "Another entry of the container has the same name, large and small letters aside; which of them is used depends on who unpacks it.")
 	}
 	in.names[key] = true
+}
+
+// foldedPath makes paths equal that lead to one file on some system: without regard to case, to dots and spaces at the end
+// of a part, and to the name of a stream after a colon.
+func foldedPath(slashed string) string {
+	parts := strings.Split(path.Clean("/"+strings.ToLower(slashed)), "/")
+	for i, p := range parts {
+		p, _, _ = strings.Cut(p, ":")
+		if folded := strings.TrimRight(p, " ."); folded != "" {
+			p = folded
+		}
+		parts[i] = p
+	}
+	return strings.Join(parts, "/")
 }
 
 // leadsOut reports whether a relative link leaves the container. An absolute one names a place in the system that is

@@ -42,6 +42,10 @@ var magics = []struct {
 	{0, "Rar!\x1a\x07", "rar"},
 	{0, "\xfd7zXZ\x00", "xz"},
 	{0, "\x28\xb5\x2f\xfd", "zstd"},
+	{0, "\x04\x22\x4d\x18", "lz4"},
+	{0, "LZIP", "lzip"},
+	{0, "\x1f\x9d", "compress"},
+	{0, "\x5d\x00\x00", "lzma"},
 	{0, "\x1f\x8b\x08", "gzip"},
 	{0, "BZh", "bzip2"},
 	{0, "hsqs", "squashfs"},
@@ -55,6 +59,9 @@ var magics = []struct {
 	{257, "ustar", "tar"},
 	{0x8001, "CD001", "iso"},
 }
+
+// skippedFrame is how a zstd frame that is skipped begins (RFC 8878 section 3.1.2), after a byte from 0x50 to 0x5f.
+const skippedFrame = "\x2a\x4d\x18"
 
 // byExtension are the formats that a name alone gives away, for content that has no magic of its own.
 var byExtension = map[string]Format{
@@ -113,6 +120,9 @@ func sniffContent(head []byte) Format {
 	if f := sniffMZ(head); f != "" {
 		return f
 	}
+	if len(head) >= 4 && head[0]&0xf0 == 0x50 && string(head[1:4]) == skippedFrame {
+		return "zstd"
+	}
 	for _, m := range magics {
 		if len(head) >= m.offset+len(m.magic) && string(head[m.offset:m.offset+len(m.magic)]) == m.magic {
 			return m.format
@@ -149,6 +159,9 @@ func Undecided(head []byte) bool {
 	}
 	text := trimText(head)
 	if len(text) < 2 && strings.HasPrefix("#!", string(text)) || strings.HasPrefix("\xef\xbb\xbf", string(head)) {
+		return true
+	}
+	if len(head) > 0 && len(head) < 4 && head[0]&0xf0 == 0x50 && strings.HasPrefix(skippedFrame, string(head[1:])) {
 		return true
 	}
 	for _, m := range magics {

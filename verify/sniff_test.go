@@ -96,3 +96,20 @@ func FuzzSniff(f *testing.F) {
 		}
 	})
 }
+
+func TestSniffOldAndRareCompression(t *testing.T) {
+	for head, want := range map[string]Format{
+		"\x50\x2a\x4d\x18\x00": "zstd", "\x5f\x2a\x4d\x18\x00": "zstd", "\x60\x2a\x4d\x18\x00": "", "\x04\x22\x4d\x18": "lz4",
+		"LZIP\x01": "lzip", "\x1f\x9d\x90": "compress", "\x5d\x00\x00\x80\x00": "lzma",
+	} {
+		f := Sniff([]byte(head), "update")
+		if f != want || want != "" && !f.Container() {
+			t.Errorf("%q is %q, want %q", head, f, want)
+		}
+		for n := 1; n < 2 && want != ""; n++ {
+			if !Undecided([]byte(head[:n])) {
+				t.Errorf("%q is decided after %d bytes", head, n)
+			}
+		}
+	}
+}
