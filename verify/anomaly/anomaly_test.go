@@ -195,7 +195,7 @@ func TestWholeUpdate(t *testing.T) {
 		files []string
 		want  string
 	}{
-		"all signed":                             {[]string{"x/app.exe|3CX Ltd", "x/d3d.dll|Microsoft Corporation"}, ""},
+		"all signed":                             {[]string{"x/app.exe|3CX Ltd", "x/d3d.dll|Microsoft Corporation"}, "x/d3d.dll foreign-neighbour"},
 		"a library that nobody signed":           {[]string{"x/app.exe|3CX Ltd", "x/ffmpeg.dll|"}, "x/ffmpeg.dll unsigned-neighbour"},
 		"in another folder":                      {[]string{"x/app.exe|3CX Ltd", "y/ffmpeg.dll|"}, ""},
 		"nobody signed anything":                 {[]string{"x/app.exe|", "x/ffmpeg.dll|"}, ""},
@@ -220,6 +220,9 @@ func TestWholeUpdate(t *testing.T) {
 			}
 			var got []string
 			for _, f := range found {
+				if (f.Status == verify.Valid) != (f.Code == "anomaly/foreign-neighbour") {
+					t.Errorf("%+v", f)
+				}
 				got = append(got, f.Subject+" "+codes(t, []verify.Finding{f}))
 			}
 			if strings.Join(got, ", ") != c.want {

@@ -48,9 +48,10 @@ type folder struct {
 	signed, unsigned []int // places in Inner
 }
 
-// neighbours looks for libraries that nobody signed beside programs that somebody did: a system looks for a program's
-// libraries in the program's own folder first.
-func (p *pkg) neighbours() (out []verify.Finding) {
+// neighbours looks for libraries beside programs that somebody signed: those that nobody did, and those that somebody
+// else did, which is usual and worth knowing. A system looks for a program's libraries in the program's own folder first.
+func (p *pkg) neighbours() []verify.Finding {
+	var unsigned, foreign []verify.Finding
 	folders := map[string]*folder{}
 	var order []string
 	inner := p.report.Contents.Inner
@@ -72,18 +73,27 @@ func (p *pkg) neighbours() (out []verify.Finding) {
 	}
 	for _, dir := range order {
 		f := folders[dir]
-		program := slices.IndexFunc(f.signed, func(i int) bool { return !library(inner[i].Path) })
-		if program < 0 {
+		at := slices.IndexFunc(f.signed, func(i int) bool { return !library(inner[i].Path) })
+		if at < 0 {
 			continue
 		}
+		program := inner[f.signed[at]].Path
+		by := p.signers[program]
 		for _, i := range f.unsigned {
 			if library(inner[i].Path) {
-				out = append(out, odd(inner[i].Path, "unsigned-neighbour", "Nobody signed this library, and it lies beside %s, which %q signed and which would load it.",
-					path.Base(inner[f.signed[program]].Path), p.signers[inner[f.signed[program]].Path]))
+				unsigned = append(unsigned, odd(inner[i].Path, "unsigned-neighbour", "Nobody signed this library, and it lies beside %s, which %q signed and which would load it.",
+					path.Base(program), by))
+			}
+		}
+		for _, i := range f.signed {
+			if who := p.signers[inner[i].Path]; library(inner[i].Path) && normal(who) != normal(by) {
+				note := odd(inner[i].Path, "foreign-neighbour", "%q signed this library, and %q the program %s beside it.", who, by, path.Base(program))
+				note.Status = verify.Valid
+				foreign = append(foreign, note)
 			}
 		}
 	}
-	return said(out, "unsigned-neighbour")
+	return append(said(unsigned, "unsigned-neighbour"), said(foreign, "foreign-neighbour")...)
 }
 
 // library reports whether a file is called what libraries of Windows are called.
@@ -100,7 +110,9 @@ func said(list []verify.Finding, code string) []verify.Finding {
 	if len(list) <= maxSaid {
 		return list
 	}
-	return append(list[:maxSaid-1:maxSaid-1], odd("", code, "%d more files stand out in the same way.", len(list)-maxSaid+1))
+	rest := odd("", code, "%d more files stand out in the same way.", len(list)-maxSaid+1)
+	rest.Status = list[0].Status
+	return append(list[:maxSaid-1:maxSaid-1], rest)
 }
 
 // claims looks for programs that call themselves the work of a publisher who signed other files of the update, and did
