@@ -29,7 +29,8 @@ type signature struct {
 	payload bool // header and payload; else the header alone
 }
 
-const maxSignatures = 64
+// maxSignatures bounds how often the header is hashed: each signature may need a hash of its own.
+const maxSignatures = 16
 
 // collect finds every signature and digest. An error says what is malformed.
 func (x *examination) collect() error {
@@ -40,9 +41,6 @@ func (x *examination) collect() error {
 		if err := x.entry(e); err != nil {
 			return fmt.Errorf("tag %d of the signature header: %w", e.Tag, err)
 		}
-	}
-	if len(x.signed) > maxSignatures {
-		return fmt.Errorf("it has more than %d signatures", maxSignatures)
 	}
 	return x.payloadDigests()
 }
@@ -110,6 +108,9 @@ func (x *examination) add(raw []byte, payload bool) error {
 	if !payload && !x.pkg.Header.Region {
 		return errors.New("a signature over a header that has no region")
 	}
+	if len(x.signed) == maxSignatures {
+		return fmt.Errorf("there are more than %d signatures", maxSignatures)
+	}
 	s := &signature{Pending: pgp.ReadSignature(raw), payload: payload}
 	x.signed = append(x.signed, s)
 	if s.Needs() {
@@ -120,7 +121,7 @@ func (x *examination) add(raw []byte, payload bool) error {
 
 // openPGP takes the signatures of format 6.
 func (x *examination) openPGP() error {
-	list, err := x.pkg.Signature.Strings(rpmfile.SigOpenPGP)
+	list, err := x.pkg.Signature.Array(rpmfile.SigOpenPGP)
 	if err != nil {
 		return err
 	}

@@ -51,19 +51,19 @@ func newDigest(name, what, want string) (*digest, error) {
 
 // headerDigest takes a digest of the header from the signature header.
 func (x *examination) headerDigest(tag uint32, name string) error {
-	list, err := x.pkg.Signature.Strings(tag)
-	if err != nil || len(list) != 1 {
+	text, _, err := x.pkg.Signature.Text(tag)
+	if err != nil {
 		return errors.New("it is not one string")
 	}
 	if !x.pkg.Header.Region {
 		return errors.New("a digest of a header that has no region")
 	}
-	d, err := newDigest(name, "header", list[0])
+	d, err := newDigest(name, "header", text)
 	if err != nil {
 		return err
 	}
-	if hex.EncodeToString(d.want) != list[0] { // nothing covers these bytes, so they have one spelling
-		return fmt.Errorf("%.80q is not in lower case", list[0])
+	if hex.EncodeToString(d.want) != text { // nothing covers these bytes, so they have one spelling
+		return fmt.Errorf("%.80q is not in lower case", text)
 	}
 	d.hash.Write(x.pkg.Header.Raw())
 	x.digests = append(x.digests, d)
@@ -96,26 +96,32 @@ func (x *examination) payloadDigests() error {
 			return fmt.Errorf("the algorithm of the payload's digest is number %d, which is not known here", number[0])
 		}
 	}
+	list, err := h.Array(rpmfile.TagPayloadDigest)
+	if err != nil || len(list) > 1 {
+		return fmt.Errorf("tag %d: it is not one digest of the payload", rpmfile.TagPayloadDigest)
+	}
+	for _, text := range list {
+		if err := x.payloadDigest(name, text); err != nil {
+			return fmt.Errorf("tag %d: %w", rpmfile.TagPayloadDigest, err)
+		}
+	}
 	for _, t := range []struct {
 		tag  uint32
 		name string
-	}{{rpmfile.TagPayloadDigest, name}, {rpmfile.TagPayloadSHA512, "SHA-512"}, {rpmfile.TagPayloadSHA3, "SHA3-256"}} {
-		if err := x.payloadDigest(t.tag, t.name); err != nil {
+	}{{rpmfile.TagPayloadSHA512, "SHA-512"}, {rpmfile.TagPayloadSHA3, "SHA3-256"}} {
+		text, ok, err := h.Text(t.tag)
+		if err == nil && ok {
+			err = x.payloadDigest(t.name, text)
+		}
+		if err != nil {
 			return fmt.Errorf("tag %d: %w", t.tag, err)
 		}
 	}
 	return nil
 }
 
-func (x *examination) payloadDigest(tag uint32, name string) error {
-	list, err := x.pkg.Header.Strings(tag)
-	if err != nil || len(list) > 1 {
-		return errors.New("it is not one digest of the payload")
-	}
-	if len(list) == 0 {
-		return nil
-	}
-	d, err := newDigest(name, "payload", list[0])
+func (x *examination) payloadDigest(name, text string) error {
+	d, err := newDigest(name, "payload", text)
 	if err != nil {
 		return err
 	}

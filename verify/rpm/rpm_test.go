@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
+	"github.com/sallyport-project/sallyport/verify/internal/rpmfile"
 	"github.com/sallyport-project/sallyport/verify/rpm/rpmtest"
 	"github.com/sallyport-project/sallyport/verify/verifytest"
 )
@@ -95,6 +96,17 @@ func unsigned(data []byte) []verifytest.Range {
 	}
 }
 
+// retyped returns a package with another type for a tag of its signature header.
+func retyped(data []byte, tag, kind uint32) []byte {
+	out := bytes.Clone(data)
+	for at := 112; at < 112+16*int(binary.BigEndian.Uint32(data[104:])); at += 16 {
+		if binary.BigEndian.Uint32(out[at:]) == tag {
+			binary.BigEndian.PutUint32(out[at+4:], kind)
+		}
+	}
+	return out
+}
+
 func TestVerify(t *testing.T) {
 	cryptotest.SetGlobalRandom(t, 1) // so that the same bits are flipped in the same bytes every time
 	key, other := newRSAKey(t, "Package Signer"), newRSAKey(t, "Somebody Else")
@@ -141,6 +153,12 @@ func TestVerify(t *testing.T) {
 		verifytest.Case{Name: "a tag twice", Env: env,
 			Data: build(t, rpmtest.Package{HeaderBy: []*rpmtest.Key{key}, Header: []rpmtest.Tag{{Number: 1000, Value: "other"}}}),
 			Want: []verifytest.Want{{Status: verify.Invalid, Code: "rpm/malformed"}}},
+		verifytest.Case{Name: "a digest of the header of another type", Env: env, Data: retyped(header, 273, 8),
+			Want: []verifytest.Want{{Status: verify.Invalid, Code: "rpm/malformed"}}},
+		verifytest.Case{Name: "a digest of the payload of another type", Env: env,
+			Data: build(t, rpmtest.Package{HeaderBy: []*rpmtest.Key{key}, NoPayloadDigest: true, Header: []rpmtest.Tag{
+				{Number: 5092, Value: strings.Repeat("0", 64)}, {Number: 5093, Value: []uint32{8}}}}),
+			Want: []verifytest.Want{{Status: verify.Invalid, Code: "rpm/malformed"}}},
 		verifytest.Case{Name: "no package", Data: []byte("PK\x03\x04"), Want: nil},
 	)
 }
@@ -152,6 +170,31 @@ func TestSeveralAnchors(t *testing.T) {
 	fs := examine(t, build(t, rpmtest.Package{HeaderBy: []*rpmtest.Key{a}}), env)
 	if len(fs) != 1 || strings.Join(fs[0].Anchors, " ") != "ours theirs" || !strings.Contains(fs[0].Detail, "hello-1.0-1.noarch") {
 		t.Errorf("%+v", fs)
+	}
+}
+
+// Every signature over the header may need a hash of its own: there must not be as many as fit into the file.
+func TestTooManySignatures(t *testing.T) {
+	key := newKey(t, "Busy", 0)
+	env := trusting(t, key)
+	for count, want := range map[int]string{maxSignatures: "rpm/valid", maxSignatures + 1: "rpm/malformed"} {
+		var by []*rpmtest.Key
+		for range count {
+			by = append(by, key)
+		}
+		fs := examine(t, build(t, rpmtest.Package{Format: 6, HeaderBy: by}), env)
+		if len(fs) != 1 || fs[0].Code != want {
+			t.Errorf("%d signatures: %+v, want %s", count, fs, want)
+		}
+	}
+	x := &examination{pkg: &rpmfile.Package{Header: &rpmfile.Header{Region: true}}}
+	for range maxSignatures {
+		if err := x.add(nil, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := x.add(nil, false); err == nil {
+		t.Error("one more is taken, and would be hashed")
 	}
 }
 

@@ -1,7 +1,6 @@
 package rpmrepo
 
 import (
-	"bytes"
 	"compress/bzip2"
 	"context"
 	"fmt"
@@ -17,10 +16,16 @@ import (
 // maxWindow is how many bytes back a compressed index may refer.
 const maxWindow = 128 << 20
 
-// decompressed returns a reader of what the ending of a name says that raw is, and what to call at the end.
-func decompressed(raw []byte, ending string) (io.Reader, func(), error) {
+// compressed is a file that is about to be decompressed.
+type compressed interface {
+	io.Reader
+	io.ReaderAt
+	Size() int64
+}
+
+// decompressed returns a reader of what the ending of a name says that r is, and what to call at the end.
+func decompressed(r compressed, ending string) (io.Reader, func(), error) {
 	nothing := func() {}
-	r := bytes.NewReader(raw)
 	switch ending {
 	case ".gz":
 		g, err := gzip.NewReader(r)
@@ -28,7 +33,7 @@ func decompressed(raw []byte, ending string) (io.Reader, func(), error) {
 	case ".bz2":
 		return bzip2.NewReader(r), nothing, nil
 	case ".xz":
-		if err := xzdict.Check(r, int64(len(raw))); err != nil {
+		if err := xzdict.Check(r, r.Size()); err != nil {
 			return nil, nothing, err
 		}
 		x, err := xz.ReaderConfig{DictCap: xzdict.Min}.NewReader(r)

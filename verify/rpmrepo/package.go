@@ -1,6 +1,7 @@
 package rpmrepo
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -216,7 +217,7 @@ func (v *Verifier) readPrimary(ctx context.Context, raw []byte, f listed) (*inde
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	r, stop, err := decompressed(raw, path.Ext(f.Name))
+	r, stop, err := decompressed(bytes.NewReader(raw), path.Ext(f.Name))
 	if err != nil {
 		return nil, err
 	}

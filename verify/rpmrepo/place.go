@@ -4,8 +4,6 @@ import (
 	"net/url"
 	"path"
 	"strings"
-
-	"github.com/sallyport-project/sallyport/verify"
 )
 
 // repository is the directory above repodata/: what clients have as their baseurl.
@@ -17,9 +15,18 @@ type repository struct {
 // key names the repository in memory. It leaves the scheme out: both lead to the same files.
 func (r repository) key() string { return r.host() + r.path }
 
+// host names the host in one spelling: without the port that the scheme has anyway, and without the dot of a fully
+// qualified name. Otherwise whoever chooses the spelling would choose what is remembered.
 func (r repository) host() string {
-	_, host, _ := strings.Cut(r.origin, "://")
-	return host
+	scheme, host, _ := strings.Cut(r.origin, "://")
+	name, port := host, ""
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		name, port = host[:i], host[i:]
+	}
+	if port == ":" || scheme == "https" && port == ":443" || scheme == "http" && port == ":80" {
+		port = ""
+	}
+	return strings.TrimSuffix(name, ".") + port
 }
 
 // url returns the URL of a file, by its path relative to the root.
@@ -90,6 +97,3 @@ func parents(origin, p string) []repository {
 	}
 	return out
 }
-
-// indexFormats are the formats that metadata has. What is anything else is a payload whatever its name says.
-var indexFormats = map[verify.Format]bool{"": true, "gzip": true, "xz": true, "bzip2": true, "zstd": true}

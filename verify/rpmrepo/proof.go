@@ -188,9 +188,7 @@ func (s *session) judge(at repository, m *metadata, signers []signer) (*voucher,
 		if !slices.Contains(v.anchors, by.anchor) {
 			v.anchors = append(v.anchors, by.anchor)
 		}
-		if v.ends.IsZero() || !by.ends.IsZero() && by.ends.Before(v.ends) {
-			v.ends = by.ends
-		}
+		v.ends = sooner(v.ends, by.ends)
 	}
 	if len(v.anchors) > 0 {
 		v.problem = nil
@@ -207,10 +205,19 @@ func merge(list []*voucher, v *voucher) []*voucher {
 					have.anchors = append(have.anchors, a)
 				}
 			}
+			have.ends = sooner(have.ends, v.ends)
 			return list
 		}
 	}
 	return append(list, v)
+}
+
+// sooner returns the earlier of two ends, of which zero is none.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func byDate(a, b *voucher) int { return cmp.Compare(b.meta.Date.Unix(), a.meta.Date.Unix()) }

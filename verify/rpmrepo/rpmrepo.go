@@ -33,6 +33,7 @@ type Verifier struct {
 	indexes   *lru.Cache[string, *index]              // by digest of the compressed primary.xml
 	flights   singleflight.Group                      // fetches under way
 	parsing   chan struct{}                           // holds a token for each index being parsed
+	peeking   chan struct{}                           // holds a token for each file whose beginning is decompressed
 }
 
 // Bounds of what a Verifier keeps.
@@ -50,18 +51,12 @@ func New() *Verifier {
 		documents: lru.New[repository, fetchedDocument](documentBudget),
 		indexes:   lru.New[string, *index](indexBudget),
 		parsing:   make(chan struct{}, parsersAtOnce),
+		peeking:   make(chan struct{}, parsersAtOnce),
 	}
 }
 
 // Method returns "rpm-repo".
 func (*Verifier) Method() string { return method }
-
-// IsMetadata reports whether a lies in a repository's repodata directory. What is, by its content, a program or a
-// package is no metadata, wherever it lies.
-func (*Verifier) IsMetadata(a *verify.Artifact) bool {
-	_, _, ok := target(a.URL)
-	return ok && indexFormats[a.Format]
-}
 
 // Match reports whether a is an rpm package, or stands where a repository has its metadata.
 func (*Verifier) Match(a *verify.Artifact) bool {

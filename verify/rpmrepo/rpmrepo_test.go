@@ -132,6 +132,26 @@ func TestRollback(t *testing.T) {
 	w.want("within the tolerance", w.get(repomd), verify.Valid, "rpm-repo/valid")
 }
 
+// The spelling of a host does not choose what is remembered of it.
+func TestHostHasOneName(t *testing.T) {
+	for origin, want := range map[string]string{
+		"https://mirror.example.com":      "mirror.example.com",
+		"https://mirror.example.com:443":  "mirror.example.com",
+		"https://mirror.example.com.:443": "mirror.example.com",
+		"https://mirror.example.com.":     "mirror.example.com",
+		"https://mirror.example.com:":     "mirror.example.com",
+		"http://mirror.example.com:80":    "mirror.example.com",
+		"http://mirror.example.com:443":   "mirror.example.com:443",
+		"https://mirror.example.com:8443": "mirror.example.com:8443",
+		"https://[2001:db8::443]":         "[2001:db8::443]",
+		"https://[2001:db8::1]:443":       "[2001:db8::1]",
+	} {
+		if got := (repository{origin: origin, path: "/r/"}).host(); got != want {
+			t.Errorf("%s is %s, want %s", origin, got, want)
+		}
+	}
+}
+
 // A repository that was replaced while a client was at it: what it fetched just before still counts.
 func TestReplacedMeanwhile(t *testing.T) {
 	w := newWorld(t)
@@ -190,6 +210,18 @@ func TestNobodyTrustedAndNoURL(t *testing.T) {
 		fs, err := New().Verify(context.Background(), a, env)
 		if err != nil || len(fs) != 1 || fs[0].Code != code || fs[0].Status != verify.Absent {
 			t.Errorf("%+v, %v, want %s", fs, err, code)
+		}
+	}
+}
+
+// What two anchors vouch for together ends with the first of them.
+func TestMergedEnds(t *testing.T) {
+	soon, late := now.Add(time.Hour), now.Add(48*time.Hour)
+	for _, c := range [][3]time.Time{{late, soon, soon}, {soon, late, soon}, {{}, soon, soon}, {soon, {}, soon}} {
+		list := merge(nil, &voucher{meta: &metadata{}, anchors: []string{"a"}, ends: c[0]})
+		list = merge(list, &voucher{meta: &metadata{}, anchors: []string{"b"}, ends: c[1]})
+		if len(list) != 1 || len(list[0].anchors) != 2 || !list[0].ends.Equal(c[2]) {
+			t.Errorf("%v and %v: %+v", c[0], c[1], list[0])
 		}
 	}
 }

@@ -109,6 +109,25 @@ func (h *Header) Strings(tag uint32) ([]string, error) {
 	return out, nil
 }
 
+// Text returns the string of a tag that is one string by its type; "" and false if there is none. The error says that it
+// has another type.
+func (h *Header) Text(tag uint32) (string, bool, error) {
+	_, b, err := h.typed(tag, TypeString)
+	if err != nil || b == nil {
+		return "", false, err
+	}
+	return string(bytes.TrimSuffix(b, []byte{0})), true, nil
+}
+
+// Array returns the strings of a tag that is an array of strings by its type; nil if there is none. The error says that
+// it has another type.
+func (h *Header) Array(tag uint32) ([]string, error) {
+	if _, _, err := h.typed(tag, TypeStringArray); err != nil {
+		return nil, err
+	}
+	return h.Strings(tag)
+}
+
 // String returns the first string of a tag; "" if there is none or it is of another type.
 func (h *Header) String(tag uint32) string {
 	list, err := h.Strings(tag)
