@@ -99,7 +99,7 @@ func (c *contents) inside() bool { return true }
 // neither contents nor its negation holds.
 func (c *contents) judge(e *evidence) (outcome, string) {
 	in := e.contents
-	if e.role == verify.Metadata {
+	if e.role == verify.Metadata && (in == nil || in.Executables == 0 && in.Unread == 0) {
 		return holds, "contents: asked of payloads only, and this is metadata"
 	}
 	if in == nil {

@@ -83,6 +83,18 @@ func TestContentsNeedsALook(t *testing.T) {
 	if d := p.Decide(f); d.Action != Allow {
 		t.Errorf("metadata: %+v", d)
 	}
+	f.Report.Contents = &verify.Contents{Files: 1, Containers: 1}
+	if d := p.Decide(f); d.Action != Allow {
+		t.Errorf("a compressed index: %+v", d)
+	}
+	f.Report.Contents = &verify.Contents{Files: 1, Executables: 1, Inner: []verify.Inner{{Path: "a.exe", Format: "pe", SHA256: verify.Digest{1}}}}
+	if d := p.Decide(f); d.Action != Quarantine {
+		t.Errorf("a program that lies where metadata does: %+v", d)
+	}
+	f.Report.Contents = &verify.Contents{Files: 1, Unread: 1}
+	if d := p.Decide(f); d.Action != Quarantine {
+		t.Errorf("something unread that lies where metadata does: %+v", d)
+	}
 	if !p.Plan(f.Request).Contents {
 		t.Error("the plan does not say that the update has to be opened")
 	}

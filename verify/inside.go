@@ -103,7 +103,7 @@ func (w *walk) open(ctx context.Context, a *Artifact, n *node, depth int) bool {
 		w.contents.Containers++
 		w.contents.Depth = max(w.contents.Depth, depth)
 		w.mu.Unlock()
-	} else if depth == 1 && a.Format == "" {
+	} else if depth == 1 && a.Format == "" && a.Role != Metadata {
 		w.unread(n, Finding{Subject: n.path, Code: "not-looked-into", Detail: "It is no kind of file that is known here: whether anything is inside cannot be told."})
 	} else if a.Format.Container() {
 		w.unread(n, Finding{Subject: n.path, Code: "not-looked-into", Detail: fmt.Sprintf("Nothing here opens files of format %s: what is inside is not known.", a.Format)})

@@ -245,6 +245,10 @@ func TestAFileOfNoKnownKindIsNotSaidToHoldNothing(t *testing.T) {
 	if got := said(r); got != " absent verify/no-method\n inconclusive unpack/not-looked-into\n" || r.Contents.Unread != 1 {
 		t.Errorf("%s, %+v", got, *r.Contents)
 	}
+	r = e.Examine(t.Context(), &Artifact{Name: "InRelease", Role: Metadata, Size: 4, Content: strings.NewReader("data")}, Env{Inside: true})
+	if r.Contents.Unread != 0 {
+		t.Errorf("metadata is text of no kind: %s", said(r))
+	}
 }
 
 func TestRatioBoundsSmallArtifacts(t *testing.T) {
