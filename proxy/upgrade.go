@@ -84,10 +84,12 @@ func (b *upgradedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write implements io.Writer.
+// Write implements io.Writer. The bytes are counted before they go: the origin may end everything as soon as it has them,
+// and the record is made then.
 func (b *upgradedBody) Write(p []byte) (int, error) {
+	b.u.sent.Add(int64(len(p)))
 	n, err := b.u.body.Write(p)
-	b.u.sent.Add(int64(n))
+	b.u.sent.Add(int64(n - len(p)))
 	b.u.tick()
 	return n, err
 }
