@@ -3,11 +3,11 @@ package anomaly
 import (
 	"context"
 	"errors"
-	"math"
 	"strings"
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
+	"github.com/sallyport-project/sallyport/verify/internal/authenticode"
 	"github.com/sallyport-project/sallyport/verify/internal/pe"
 )
 
@@ -101,7 +101,7 @@ func opaqueParts(ctx context.Context, a *verify.Artifact, info *pe.Info) ([]veri
 		if known(b) {
 			return nil
 		}
-		if e := entropy(b); e > opaqueEntropy {
+		if e := authenticode.Entropy(b); e > opaqueEntropy {
 			out = append(out, odd("", code, "%s of %d bytes is like random (%.2f bits a byte), as what is encrypted is, and begins like nothing that is known here.", where, size, e))
 		}
 		return nil
@@ -143,22 +143,6 @@ func known(b []byte) bool {
 	}
 	// NSIS puts flags before its mark, and Chromium's and Go's installers pack with LZMA behind a short header.
 	return strings.Contains(string(b[:min(len(b), 64)]), "NullsoftInst") || strings.Contains(string(b[:min(len(b), 64)]), "Inno Setup")
-}
-
-// entropy returns Shannon's entropy of the bytes in bits a byte.
-func entropy(b []byte) float64 {
-	var counts [256]int
-	for _, c := range b {
-		counts[c]++
-	}
-	var sum float64
-	for _, n := range counts {
-		if n > 0 {
-			p := float64(n) / float64(len(b))
-			sum -= p * math.Log2(p)
-		}
-	}
-	return sum
 }
 
 // facts returns what a program's version resource says of it.

@@ -21,9 +21,9 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/sallyport-project/sallyport/verify"
+	"github.com/sallyport-project/sallyport/verify/internal/flight"
+	"github.com/sallyport-project/sallyport/verify/internal/lru"
 )
 
 const method = "apt"
@@ -31,14 +31,14 @@ const method = "apt"
 // Verifier implements verify.Verifier and verify.Classifier for apt archives. It may be used concurrently and is
 // meant to live as long as the process: it keeps parsed indexes, verified documents and recent fetches, all bounded.
 type Verifier struct {
-	keyrings  *lru[verify.Digest, *keyring] // by digest of the key data
-	proofs    *lru[proofKey, *proof]        // by document and keyrings
-	records   *lru[verify.Digest, *record]  // remembered suites, by digest of their stored form
-	documents *lru[suite, fetchedDocument]  // what was last seen at a suite
-	indexes   *lru[verify.Digest, *index]   // by digest of the Packages file
-	flights   singleflight.Group            // fetches under way
-	parsing   chan struct{}                 // holds a token for each index being parsed
-	learning  sync.Mutex                    // one at a time advances memory, so that we do not conflict with ourselves
+	keyrings  *lru.Cache[verify.Digest, *keyring] // by digest of the key data
+	proofs    *lru.Cache[proofKey, *proof]        // by document and keyrings
+	records   *lru.Cache[verify.Digest, *record]  // remembered suites, by digest of their stored form
+	documents *lru.Cache[suite, fetchedDocument]  // what was last seen at a suite
+	indexes   *lru.Cache[verify.Digest, *index]   // by digest of the Packages file
+	flights   flight.Group                        // fetches under way
+	parsing   chan struct{}                       // holds a token for each index being parsed
+	learning  sync.Mutex                          // one at a time advances memory, so that we do not conflict with ourselves
 }
 
 // Bounds of what a Verifier keeps.
@@ -54,11 +54,11 @@ const (
 // New returns a Verifier that remembers nothing yet.
 func New() *Verifier {
 	return &Verifier{
-		keyrings:  newLRU[verify.Digest, *keyring](keyringsKept),
-		proofs:    newLRU[proofKey, *proof](proofsKept),
-		records:   newLRU[verify.Digest, *record](recordBudget),
-		documents: newLRU[suite, fetchedDocument](documentBudget),
-		indexes:   newLRU[verify.Digest, *index](indexBudget),
+		keyrings:  lru.New[verify.Digest, *keyring](keyringsKept),
+		proofs:    lru.New[proofKey, *proof](proofsKept),
+		records:   lru.New[verify.Digest, *record](recordBudget),
+		documents: lru.New[suite, fetchedDocument](documentBudget),
+		indexes:   lru.New[verify.Digest, *index](indexBudget),
 		parsing:   make(chan struct{}, parsersAtOnce),
 	}
 }

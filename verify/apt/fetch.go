@@ -67,13 +67,13 @@ func (s *session) keyringDigest(i int) verify.Digest {
 // sees takes note of what is at a suite now.
 func (v *Verifier) sees(at suite, f fetchedDocument) {
 	f.when = time.Now()
-	v.documents.put(at, f, int64(len(f.document.body)+len(f.document.sig)+512))
+	v.documents.Put(at, f, int64(len(f.document.body)+len(f.document.sig)+512))
 }
 
 // current returns the suite's document, fetched unless it was seen a moment ago; again asks for it to be fetched
 // anyway, once in a call. It returns verify.ErrNotExist where the origin says that there is none.
 func (s *session) current(at suite, again bool) (document, error) {
-	if have, ok := s.v.documents.get(at); ok && (s.asked[at] || !again && have.fresh()) {
+	if have, ok := s.v.documents.Get(at); ok && (s.asked[at] || !again && have.fresh()) {
 		if have.absent {
 			return document{}, verify.ErrNotExist
 		}
@@ -124,25 +124,9 @@ func fetchDocument(ctx context.Context, from verify.Sidecars, at suite) (documen
 	return detachedRelease(url, body, sig), nil
 }
 
-// together runs fetch once for all who ask for the same at the same time. Nobody's cancellation ends it for the
-// others; each waits under a context of its own.
+// together runs fetch once for all who ask for the same at the same time.
 func (s *session) together(key string, fetch func(context.Context) (any, error)) (any, error) {
-	done := s.v.flights.DoChan(key, func() (out any, err error) {
-		defer func() {
-			if p := recover(); p != nil { // it would end the process: this goroutine is nobody's
-				err = fmt.Errorf("crashed: %v", p)
-			}
-		}()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), fetchTime)
-		defer cancel()
-		return fetch(ctx)
-	})
-	select {
-	case r := <-done:
-		return r.Val, r.Err
-	case <-s.ctx.Done():
-		return nil, s.ctx.Err()
-	}
+	return s.v.flights.Do(s.ctx, key, fetchTime, fetch)
 }
 
 // refreshed fetches a suite's document, verifies it and learns from it. It returns nil where there is none or where it

@@ -149,7 +149,7 @@ func (s *session) cachedIndex(rel *release, base string) (*index, bool) {
 	if !ok {
 		return nil, false
 	}
-	return s.v.indexes.get(key.file.SHA256)
+	return s.v.indexes.Get(key.file.SHA256)
 }
 
 // index returns the parsed index for base, fetched unless it is kept. The error says why it could not be had.
@@ -169,12 +169,12 @@ func (s *session) index(v *voucher, base string) (*index, error) {
 	}
 	flight := fmt.Sprintf("index %s of %s", key.file.SHA256, v.suite.archive.origin)
 	got, err := s.together(flight, func(ctx context.Context) (any, error) {
-		if x, ok := s.v.indexes.get(key.file.SHA256); ok {
+		if x, ok := s.v.indexes.Get(key.file.SHA256); ok {
 			return x, nil
 		}
 		x, err := s.fetchIndex(ctx, v, base)
 		if err == nil {
-			s.v.indexes.put(key.file.SHA256, x, x.bytes())
+			s.v.indexes.Put(key.file.SHA256, x, x.bytes())
 		}
 		return x, err
 	})
@@ -251,7 +251,7 @@ func (v *Verifier) parseInPassing(ctx context.Context, rel *release, name string
 	if !ok {
 		return
 	}
-	if _, ok := v.indexes.get(key.file.SHA256); ok {
+	if _, ok := v.indexes.Get(key.file.SHA256); ok {
 		return
 	}
 	plain := rel.plain(base)
@@ -260,7 +260,7 @@ func (v *Verifier) parseInPassing(ctx context.Context, rel *release, name string
 	}
 	// A failure is told when a package needs this index; the file itself is what the Release lists.
 	if x, err := v.readIndex(ctx, raw, name, plain); err == nil {
-		v.indexes.put(key.file.SHA256, x, x.bytes())
+		v.indexes.Put(key.file.SHA256, x, x.bytes())
 	}
 }
 

@@ -133,7 +133,7 @@ func (v *Verifier) decodeRecord(raw []byte) (*record, error) {
 		return &record{}, nil
 	}
 	key := verify.Digest(sha256.Sum256(raw))
-	if r, ok := v.records.get(key); ok {
+	if r, ok := v.records.Get(key); ok {
 		return r, nil
 	}
 	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
@@ -155,7 +155,7 @@ func (v *Verifier) decodeRecord(raw []byte) (*record, error) {
 		}
 		old.rel.URL, old.rel.Digest = old.URL, old.Digest
 	}
-	v.records.put(key, r, int64(4*len(plain)))
+	v.records.Put(key, r, int64(4*len(plain)))
 	return r, nil
 }
 

@@ -152,7 +152,7 @@ func validSuite(name string) bool {
 
 // mayProbe reports whether one more suite may be looked for.
 func (s *session) mayProbe(at suite) bool {
-	if have, ok := s.v.documents.get(at); ok && have.fresh() {
+	if have, ok := s.v.documents.Get(at); ok && have.fresh() {
 		return true
 	}
 	if s.probes++; s.probes > probesPerCall {

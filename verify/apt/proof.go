@@ -61,7 +61,7 @@ type proofKey struct {
 // prove verifies a document against every anchor's keyring. An error means that a keyring cannot be used.
 func (v *Verifier) prove(d document, env verify.Env) (*proof, error) {
 	key := proofKey{document: d.sum, signature: sha256.Sum256(d.sig), keyrings: keyringsDigest(env.Trust.Keyrings), detached: d.detached}
-	if p, ok := v.proofs.get(key); ok && p.holdsAt(env.At) {
+	if p, ok := v.proofs.Get(key); ok && p.holdsAt(env.At) {
 		return p.named(d), nil
 	}
 	p, err := v.proveAnew(d, env)
@@ -69,7 +69,7 @@ func (v *Verifier) prove(d document, env verify.Env) (*proof, error) {
 		return nil, err
 	}
 	if p.problem == nil {
-		v.proofs.put(key, p, 1)
+		v.proofs.Put(key, p, 1)
 	}
 	return p, nil
 }
@@ -206,11 +206,11 @@ func unsigned(d document, s pgp.Signature, signatures int, at time.Time) *proof 
 
 // keyring returns k's parsed keys.
 func (v *Verifier) keyring(sum verify.Digest, k verify.Keyring) (*pgp.Keyring, error) {
-	got, ok := v.keyrings.get(sum)
+	got, ok := v.keyrings.Get(sum)
 	if !ok {
 		keys, err := pgp.ParseKeyring(k.Data)
 		got = &keyring{keys, err}
-		v.keyrings.put(sum, got, 1)
+		v.keyrings.Put(sum, got, 1)
 	}
 	if got.err != nil {
 		return nil, fmt.Errorf("anchor %s: %w", k.Anchor, got.err)

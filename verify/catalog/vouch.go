@@ -7,12 +7,9 @@ import (
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
+	"github.com/sallyport-project/sallyport/verify/internal/authenticode"
 	"github.com/sallyport-project/sallyport/verify/internal/cms"
 )
-
-// sha1End is when SHA-1 stops being believed, as in verify/internal/authenticode: a member by its SHA-1 digest counts
-// only where a trusted timestamp proves that the catalogue is older.
-var sha1End = time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Names of digests, as in verify.Digests.Taps.
 const (
@@ -88,9 +85,9 @@ func (m member) finding(by verify.Finding, catalogue string) verify.Finding {
 		name = fmt.Sprintf(" as %q", n)
 	}
 	f.Detail = fmt.Sprintf("The catalogue %q, signed by %q, lists the file%s by its %s digest.", catalogue, by.Signer, name, cms.HashName(m.hash))
-	if m.hash == crypto.SHA1 && (by.SignedAt.IsZero() || !by.SignedAt.Before(sha1End)) {
+	if m.hash == crypto.SHA1 && (by.SignedAt.IsZero() || !by.SignedAt.Before(authenticode.SHA1End)) {
 		f.Status, f.Code = verify.Untrusted, method+"/weak-digest"
-		f.Detail += fmt.Sprintf(" No trusted timestamp proves that the catalogue is older than %s, since when SHA-1 is not believed.", sha1End.Format(time.DateOnly))
+		f.Detail += fmt.Sprintf(" No trusted timestamp proves that the catalogue is older than %s, since when SHA-1 is not believed.", authenticode.SHA1End.Format(time.DateOnly))
 	}
 	return f
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
+	"github.com/sallyport-project/sallyport/verify/internal/authenticode"
 )
 
 // Limits on looking for the manifest of a file.
@@ -145,14 +146,11 @@ func byManifest(ctx context.Context, a *verify.Artifact, c candidate, b []byte, 
 	return nil, nil
 }
 
-// sha1End is when SHA-1 stops being believed, as in Authenticode signatures.
-var sha1End = time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)
-
 // listedFinding is the finding of a file that is what a manifest lists, made of the manifest's own.
 func listedFinding(of verify.Finding, file string, e entry) verify.Finding {
 	f := verify.Finding{Status: verify.Valid, Code: method + "/listed", Signer: of.Signer, SignedAt: of.SignedAt, NotAfter: of.NotAfter, Anchors: of.Anchors}
 	f.Detail = fmt.Sprintf("The manifest signed by %q lists the file %.200q with %d bytes and its %s digest.", of.Signer, file, e.size, e.hash)
-	if e.hash == crypto.SHA1 && (of.SignedAt.IsZero() || !of.SignedAt.Before(sha1End)) {
+	if e.hash == crypto.SHA1 && (of.SignedAt.IsZero() || !of.SignedAt.Before(authenticode.SHA1End)) {
 		f.Status, f.Code, f.NotAfter, f.Anchors = verify.Untrusted, method+"/weak-digest", time.Time{}, nil
 		f.Detail += " SHA-1 is not believed, and no trusted timestamp proves that the manifest is older than 2021."
 	}

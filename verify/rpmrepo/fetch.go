@@ -107,25 +107,9 @@ func fetchDocument(ctx context.Context, from verify.Sidecars, at repository) (do
 	return document{at, body, sig}, err
 }
 
-// together runs fetch once for all who ask for the same at the same time. Nobody's cancellation ends it for the
-// others; each waits under a context of its own.
+// together runs fetch once for all who ask for the same at the same time.
 func (s *session) together(key string, fetch func(context.Context) (any, error)) (any, error) {
-	done := s.v.flights.DoChan(key, func() (out any, err error) {
-		defer func() {
-			if p := recover(); p != nil { // it would end the process: this goroutine is nobody's
-				err = fmt.Errorf("crashed: %v", p)
-			}
-		}()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), fetchTime)
-		defer cancel()
-		return fetch(ctx)
-	})
-	select {
-	case r := <-done:
-		return r.Val, r.Err
-	case <-s.ctx.Done():
-		return nil, s.ctx.Err()
-	}
+	return s.v.flights.Do(s.ctx, key, fetchTime, fetch)
 }
 
 // refreshed fetches a repository's document, verifies it and learns from it. It returns nil where there is none or

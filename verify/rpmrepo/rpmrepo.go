@@ -16,9 +16,8 @@ package rpmrepo
 import (
 	"context"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/sallyport-project/sallyport/verify"
+	"github.com/sallyport-project/sallyport/verify/internal/flight"
 	"github.com/sallyport-project/sallyport/verify/internal/lru"
 	"github.com/sallyport-project/sallyport/verify/internal/pgp"
 )
@@ -31,7 +30,7 @@ type Verifier struct {
 	keyrings  *lru.Cache[verify.Digest, *pgp.Keyring] // by digest of the key data
 	documents *lru.Cache[repository, fetchedDocument] // what was last seen at a repository
 	indexes   *lru.Cache[string, *index]              // by digest of the compressed primary.xml
-	flights   singleflight.Group                      // fetches under way
+	flights   flight.Group                            // fetches under way
 	parsing   chan struct{}                           // holds a token for each index being parsed
 	peeking   chan struct{}                           // holds a token for each file whose beginning is decompressed
 }

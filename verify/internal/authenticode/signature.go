@@ -25,9 +25,9 @@ const (
 	maxChecks     = 512 // signatures of certificates that are computed; honest files need some dozens
 )
 
-// sha1End is when SHA-1 stops being believed: whoever wants a collision could have bought one by then. A trusted
+// SHA1End is when SHA-1 stops being believed: whoever wants a collision could have bought one by then. A trusted
 // timestamp before it proves that the signature is older.
-var sha1End = time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)
+var SHA1End = time.Date(2021, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // clockSkew is how far a timestamp may lie after the time of judgement.
 const clockSkew = 24 * time.Hour
@@ -138,9 +138,6 @@ func (x *Examination) repeats(der []byte) bool {
 	}
 	return false
 }
-
-// Count returns how many signatures were collected, nested ones included.
-func (x *Examination) Count() int { return len(x.signatures) }
 
 // Hashes returns the hash functions of the digests that Judge needs.
 func (x *Examination) Hashes() []crypto.Hash {

@@ -67,8 +67,8 @@ func (x *Examination) trustTimestamp(ts *cms.Timestamp) timestamp {
 	switch {
 	case weakest == crypto.MD5:
 		out.why = "it relies on MD5"
-	case weakest == crypto.SHA1 && !ts.Time.Before(sha1End):
-		out.why = "it relies on SHA-1 and says it is younger than " + sha1End.Format(time.DateOnly)
+	case weakest == crypto.SHA1 && !ts.Time.Before(SHA1End):
+		out.why = "it relies on SHA-1 and says it is younger than " + SHA1End.Format(time.DateOnly)
 	case ts.Time.After(x.at.Add(clockSkew)):
 		out.why = fmt.Sprintf("it is of %s, which has not come yet", day(ts.Time))
 	default:

@@ -18,12 +18,12 @@ const shortKey = 2048 // bits of an RSA key that are believed today
 // weakness returns why a path is too weak to be believed. What is weak but stands because of its age becomes a remark.
 func (x *Examination) weakness(s *signature, path cms.Path, h crypto.Hash, signedAt time.Time, r *route) remark {
 	if cms.Weaker(cms.Weaker(h, s.signer.Hash()), path.WeakestHash()) == crypto.SHA1 {
-		if signedAt.IsZero() || !signedAt.Before(sha1End) {
+		if signedAt.IsZero() || !signedAt.Before(SHA1End) {
 			return remark{"weak-digest", fmt.Sprintf("The %s relies on SHA-1, and no trusted timestamp proves that it is older than %s.",
-				s.label, sha1End.Format(time.DateOnly))}
+				s.label, SHA1End.Format(time.DateOnly))}
 		}
 		r.remarks = append(r.remarks, remark{"weak-digest", fmt.Sprintf("The %s relies on SHA-1; it stands because a trusted timestamp of %s is older than %s.",
-			s.label, day(signedAt), sha1End.Format(time.DateOnly))})
+			s.label, day(signedAt), SHA1End.Format(time.DateOnly))})
 	}
 	c, bits := path.SmallestKey()
 	if c == nil || bits >= shortKey {

@@ -104,19 +104,6 @@ func (r *Roots) limitOf(c *Certificate) RootLimit {
 	return r.limits[sha256.Sum256(c.Raw)]
 }
 
-// Len returns how many roots there are.
-func (r *Roots) Len() int {
-	n := len(r.raw)
-	if r.base != nil {
-		for raw := range r.base.raw {
-			if !r.raw[raw] {
-				n++
-			}
-		}
-	}
-	return n
-}
-
 // Contains reports whether c is one of the roots, byte for byte.
 func (r *Roots) Contains(c *Certificate) bool {
 	return r.raw[string(c.Raw)] || r.base != nil && r.base.Contains(c)

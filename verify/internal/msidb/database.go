@@ -165,9 +165,6 @@ func (d *Database) readSchema() error {
 // Has reports whether the database lists a table of that name.
 func (d *Database) Has(table string) bool { return d.tables[table] }
 
-// Tables returns how many tables the database lists.
-func (d *Database) Tables() int { return len(d.tables) }
-
 // Known reports whether a table's stream is one that the format itself needs.
 func Known(table string) bool {
 	switch table {

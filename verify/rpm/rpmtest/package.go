@@ -47,12 +47,6 @@ type Package struct {
 	Hash     crypto.Hash // 0 means SHA-256
 }
 
-// FileName returns the name under which the package is published.
-func (p Package) FileName() string {
-	p.defaults()
-	return fmt.Sprintf("%s-%s-%s.%s.rpm", p.Name, p.Version, p.Release, p.Arch)
-}
-
 func (p *Package) defaults() {
 	set := func(s *string, v string) {
 		if *s == "" {
