@@ -42,11 +42,11 @@ func (s *Status) UnmarshalText(b []byte) error {
 
 // Identity is somebody whom a signature names.
 type Identity struct {
-	Name         string `json:"name,omitempty"`         // what a person would call the signer: organization, common name or user id
+	Name         string `json:"name,omitempty"`         // what a person would call the signer: organization, common name, user id, or subject alternative name
 	Organization string `json:"organization,omitempty"` // X.509 subject O
 	CommonName   string `json:"common_name,omitempty"`  // X.509 subject CN
 	Country      string `json:"country,omitempty"`      // X.509 subject C
-	Issuer       string `json:"issuer,omitempty"`       // common name of the certificate that issued the signer's
+	Issuer       string `json:"issuer,omitempty"`       // common name of the certificate that issued the signer's; Sigstore: the OIDC issuer
 	Root         string `json:"root,omitempty"`         // common name of the trusted root the chain ends in; empty if it ends in none
 	// RootFingerprint is the SHA-256 of that root, hexadecimal.
 	RootFingerprint string `json:"root_fingerprint,omitempty"`
@@ -81,6 +81,10 @@ type Finding struct {
 	Anchors  []string    `json:"anchors,omitempty"`  // the anchors under which it is Valid, for systems that need the key to verify
 	Detail   string      `json:"detail,omitempty"`   // one sentence for a person, with numbers
 	Evidence []Reference `json:"evidence,omitempty"` // sidecars that this fact rests on
+	// Attestation is what the signed statement says that this fact is about; nil where there is none. It is the signer's word.
+	Attestation *Attestation `json:"attestation,omitempty"`
+	// Workload is what the signer's certificate says of the run that signed; nil where it says nothing. It is the issuer's word.
+	Workload *Workload `json:"workload,omitempty"`
 }
 
 // Reference names a sidecar that was consulted.

@@ -118,6 +118,10 @@ type Trust struct {
 	PublicKeys []PublicKey
 	// Authorities are the anchors whose roots issue the certificates of detached CMS signatures.
 	Authorities []Authority
+	// TUF are the repositories of The Update Framework by anchor.
+	TUF []TUFAnchor
+	// Sigstore are the identities and keys for Sigstore by anchor.
+	Sigstore []SigstoreAnchor
 	// Pins are the anchors that list a digest, by digest.
 	Pins map[Digest][]string
 }
