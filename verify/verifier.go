@@ -52,7 +52,7 @@ type Env struct {
 
 // Sidecars fetches untrusted evidence that is published beside an artifact.
 type Sidecars interface {
-	// Fetch returns what is at ref, a URL reference relative to the artifact's URL, if it has at most limit bytes.
+	// Fetch returns what is at ref, a URL reference relative to the artifact's URL or an absolute URL below Trust.Sources, if it has at most limit bytes.
 	// The error is ErrNotExist where the origin says that there is none, ErrTooLarge, or something else where
 	// it could not be told. The caller must not change the bytes.
 	Fetch(ctx context.Context, ref string, limit int64) ([]byte, error)
