@@ -2,6 +2,9 @@ package policy
 
 import (
 	"crypto/sha256"
+	"encoding/json"
+	"hash"
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,7 +19,10 @@ type anchor struct {
 	roots                            map[string]bool        // authenticode: SHA-256 of its own roots, lower-case hexadecimal; nil means those for everybody
 	thumbprints                      []string               // authenticode: lower-case hexadecimal; nil asks nothing
 	pins                             map[verify.Digest]bool // digest
-	keys                             map[string]bool        // openpgp: fingerprints of its primary keys, upper-case hexadecimal
+	keys                             map[string]bool        // openpgp: fingerprints of its primary keys, upper-case hexadecimal; sigstore: SHA-256 of its keys, likewise
+	tuf                              *verify.TUFAnchor      // tuf
+	sigstore                         *verify.SigstoreAnchor // sigstore
+	identity                         *regexp.Regexp         // sigstore: its identity_regexp; nil if it has none
 }
 
 // methods are the signature systems whose findings an anchor of a kind can vouch for.
@@ -26,6 +32,8 @@ var methods = map[string][]string{
 	"minisign":     {"minisign", "checksums"},
 	"signify":      {"signify", "checksums"},
 	"cms":          {"cms"},
+	"tuf":          {"tuf"},
+	"sigstore":     {"sigstore"},
 	"digest":       {"digest"},
 }
 
@@ -53,6 +61,12 @@ func (a *anchor) String() string {
 		return a.name + " (organization " + quote(a.organization) + " under roots of its own)"
 	case a.kind == "cms":
 		return a.name + " (certificates under roots of its own)"
+	case a.kind == "tuf" && a.tuf != nil && len(a.tuf.Repositories) > 1:
+		return a.name + " (TUF repositories)"
+	case a.kind == "tuf":
+		return a.name + " (a TUF repository)"
+	case a.kind == "sigstore" && a.sigstore != nil:
+		return a.name + " (" + sigstoreName(a.sigstore) + ")"
 	case a.kind == "digest":
 		return a.name + " (a list of files by their digests)"
 	}
@@ -70,9 +84,21 @@ func (a *anchor) vouches(f *verify.Finding) bool {
 	return contains(f.Anchors, a.name) && (a.kind != "cms" || a.names(f.Signer))
 }
 
+// sigstoreName says who may sign for a sigstore anchor.
+func sigstoreName(s *verify.SigstoreAnchor) string {
+	switch {
+	case len(s.Keys) > 0:
+		return "Sigstore keys"
+	case s.IdentityRegexp != "":
+		return "identities like " + shownValue(s.IdentityRegexp) + " by " + s.Issuer
+	}
+	return "identity " + shownValue(s.Identity) + " by " + s.Issuer
+}
+
 // mentions reports whether a finding names this anchor as who signed, for the anchor to be refused by it: the signature
 // need not be good. Of a certificate the names count, wherever its chain ends, unless the anchor is nothing but its roots; of
-// an OpenPGP key its fingerprint, also once the key has been revoked.
+// an OpenPGP key its fingerprint, also once the key has been revoked; of a Sigstore bundle the identity or key, whatever
+// thresholds it misses. What a TUF repository does not list it does not name.
 func (a *anchor) mentions(f *verify.Finding) bool {
 	if f.Status == verify.Valid && a.vouches(f) {
 		return true
@@ -82,6 +108,8 @@ func (a *anchor) mentions(f *verify.Finding) bool {
 		return false
 	case a.kind == "authenticode":
 		return a.names(f.Signer) && (a.roots == nil || a.particular() || a.admits(f.Signer))
+	case a.kind == "sigstore":
+		return a.identifies(f.Signer)
 	}
 	return a.keys[strings.ToUpper(f.Signer.Fingerprint)]
 }
@@ -127,6 +155,14 @@ func (b *builder) anchors(n node) {
 			for _, c := range roots.Roots {
 				writePart(epoch, c.Raw)
 			}
+		case "tuf":
+			a.tuf = b.tufAnchor(a, detail)
+			p.tuf = append(p.tuf, *a.tuf)
+			writeJSON(epoch, a.tuf)
+		case "sigstore":
+			a.sigstore = b.sigstoreAnchor(a, detail)
+			p.sigstore = append(p.sigstore, *a.sigstore)
+			writeSigstore(epoch, a.sigstore)
 		case "digest":
 			a.pins = map[verify.Digest]bool{}
 			for _, d := range digests(detail.get("sha256")) {
@@ -137,6 +173,25 @@ func (b *builder) anchors(n node) {
 		}
 	}
 	p.epoch = verify.Digest(epoch.Sum(nil))
+}
+
+// writeSigstore writes all that a sigstore anchor is made of.
+func writeSigstore(h hash.Hash, s *verify.SigstoreAnchor) {
+	outline := *s
+	outline.Local = nil // may be large
+	writeJSON(h, &outline)
+	for _, l := range s.Local {
+		writePart(h, []byte(l.Name))
+		writePart(h, l.Data)
+	}
+}
+
+func writeJSON(h hash.Hash, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic("an anchor holds nothing that JSON cannot: " + err.Error())
+	}
+	writePart(h, data)
 }
 
 // digests reads SHA-256 digests that the check has accepted.
@@ -162,7 +217,7 @@ func (b *builder) anchorsNamed(n node) []*anchor {
 		}
 		b.used[a.name] = true
 		if a.kind != "" && !a.evaluated() {
-			b.add(item, "remove it, or use an anchor of kind authenticode, openpgp, minisign, signify, cms or digest",
+			b.add(item, "remove it, or use an anchor of kind authenticode, openpgp, minisign, signify, cms, tuf, sigstore or digest",
 				"anchor %s is of kind %s, which is not evaluated by this version", quote(a.name), a.kind)
 			continue
 		}

@@ -14,6 +14,8 @@ type builder struct {
 	policy *Policy
 	used   map[string]bool // anchors that something refers to
 	feeds  []string        // their names
+
+	bundleFiles, bundleBytes int // of the bundles that the policy brings
 }
 
 func (b *builder) build(root node) {
@@ -31,6 +33,7 @@ func (b *builder) build(root node) {
 	}
 	b.channels(root)
 	b.denies(root.get("deny"))
+	b.anchorNames()
 	b.exceptions(root.get("exceptions"))
 	b.tests(root.get("tests"))
 	b.overlaps(root)

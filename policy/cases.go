@@ -96,20 +96,45 @@ func (b *builder) finding(n node) verify.Finding {
 			b.add(a, nearest(a.text(), sortedKeys(b.policy.anchors)), "there is no anchor %s", quote(a.text()))
 		}
 	}
+	f.Attestation, f.Workload = testAttestation(n.get("attestation")), testWorkload(n.get("workload"))
 	s := n.get("signer")
 	f.Signer = verify.Identity{
 		Organization: s.get("organization").text(), CommonName: s.get("common_name").text(),
 		Issuer: s.get("issuer").text(), Fingerprint: s.get("fingerprint").text(), Country: s.get("country").text(),
 	}
 	b.testRoot(&f.Signer, s.get("root"))
-	if s.text() != "" {
+	named := f.Method == "sigstore" || f.Method == "tuf" // systems whose signers have no organization
+	if s.text() != "" && !named {
 		f.Signer.Organization = s.text()
 	}
-	f.Signer.Name = f.Signer.Organization
-	if f.Signer.Name == "" {
-		f.Signer.Name = f.Signer.CommonName
+	for _, name := range []string{s.get("name").text(), s.text(), f.Signer.Organization, f.Signer.CommonName} {
+		if f.Signer.Name == "" {
+			f.Signer.Name = name
+		}
 	}
 	return f
+}
+
+func testAttestation(n node) *verify.Attestation {
+	if !n.present() {
+		return nil
+	}
+	text := func(key string) string { return n.get(key).text() }
+	return &verify.Attestation{
+		PredicateType: text("predicate_type"), Predicate: text("predicate"), Builder: text("builder"), BuildType: text("build_type"),
+		Source: text("source"), Ref: text("ref"), Commit: text("commit"), Levels: text("levels"), Result: text("result"), Package: text("package"),
+	}
+}
+
+func testWorkload(n node) *verify.Workload {
+	if !n.present() {
+		return nil
+	}
+	text := func(key string) string { return n.get(key).text() }
+	return &verify.Workload{
+		BuildSigner: text("build_signer"), Runner: text("runner"), Source: text("source"), Ref: text("ref"),
+		Commit: text("commit"), Trigger: text("trigger"), Run: text("run"),
+	}
 }
 
 // testRoot has a signer's chain end in the first root of an anchor that brings roots of its own.

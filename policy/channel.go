@@ -8,6 +8,7 @@ type channel struct {
 	paths    globs    // nil: every path
 	clients  []string // groups; nil: everyone
 	requires []requirement
+	anchors  []string // names of those that count for its requests, sorted
 }
 
 func (c *channel) rule() string { return "channel " + c.name }

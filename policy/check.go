@@ -93,11 +93,19 @@ func (s *shape) checkKeys(n node, p *problems) {
 
 func (s *shape) checkNames(n node, p *problems) {
 	eachKey(n, p, func(k, v node) {
-		if err := checkName(k.text()); err != nil {
+		if err := s.namedAs().check(k.text()); err != nil {
 			p.add(k, "", "%v", err)
 		}
 		s.names.called(k.text()).check(v, p)
 	})
+}
+
+// namedAs is what the names of a mapping from names may be.
+func (s *shape) namedAs() *scalar {
+	if s.naming != nil {
+		return s.naming
+	}
+	return aChannelName
 }
 
 // eachKey calls f for every key of a mapping that is a plain word and was not given before.

@@ -95,6 +95,8 @@ func (c *contents) sidecars() bool { return false }
 
 func (c *contents) inside() bool { return true }
 
+func (c *contents) refers(to func(*anchor)) { c.signed.refers(to) }
+
 // judge implements requirement. It is undecided where something inside is wrong, or was not looked into, so that
 // neither contents nor its negation holds.
 func (c *contents) judge(e *evidence) (outcome, string) {

@@ -77,7 +77,7 @@ func (p *Policy) decideChannels(d Decision, f Facts, channels []*channel) Decisi
 	if r := standing(f, d.Channel); r != nil {
 		return d.because(Allow, "release "+r.Record, r.sentence())
 	}
-	e := &evidence{sum: f.Update.SHA256, findings: f.Report.Findings, contents: f.Report.Contents, role: f.Update.Role, now: f.Now}
+	e := &evidence{sum: f.Update.SHA256, findings: f.Report.Findings, contents: f.Report.Contents, role: f.Update.Role, format: f.Update.Format, now: f.Now}
 	action, unproven, names := Allow, []string(nil), []string(nil)
 	for _, c := range left {
 		names = append(names, c.name)

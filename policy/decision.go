@@ -101,8 +101,13 @@ type Plan struct {
 	HoldMax  time.Duration
 	Observe  bool // decide and record, stop nothing but deny rules
 	// Sidecars says that a channel requires what only evidence published beside the update can prove (a signature or
-	// an index on the update's own origin), so that it may be asked for. Otherwise nothing but the update is fetched.
+	// an index on the update's own origin), or at the places that its anchors name, so that it may be asked for. Otherwise
+	// nothing but the update is fetched.
 	Sidecars bool
+	// Anchors are the names, sorted, of the anchors that count: those that what the channels require and the deny rules refer to, and the
+	// openpgp anchors of other channels on the host, whose indexes teach what packages rest on. Trust may be narrowed to them
+	// (verify.Trust.Only) without changing any decision. The caller does not change the list.
+	Anchors []string
 	// Contents says that a channel requires something of what is inside the update, so that it has to be opened.
 	Contents bool
 }

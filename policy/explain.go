@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"strings"
+
+	"github.com/sallyport-project/sallyport/verify"
 )
 
 var deliveryNames = [...]string{"hold", "retry", "stream"}
@@ -61,6 +63,9 @@ func (p *Policy) Explain(r Request) []string {
 	default:
 		say("holds: every successful response but pages, styles, images and fonts")
 	}
+	if asked := p.sources(pl.Plan); len(asked) > 0 {
+		say("may ask, besides the origin: %s", strings.Join(asked, ", "))
+	}
 	say("delivery: %s, at most %s", pl.Delivery, pl.HoldMax)
 	if pl.Observe {
 		say("mode: observe, so nothing but deny rules is stopped")
@@ -68,6 +73,15 @@ func (p *Policy) Explain(r Request) []string {
 		say("mode: enforce")
 	}
 	return out
+}
+
+// sources returns the URLs below which evidence for a plan may be asked for, besides the update's own origin.
+func (p *Policy) sources(pl Plan) []string {
+	if !pl.Sidecars {
+		return nil
+	}
+	trust := verify.Trust{TUF: p.tuf, Sigstore: p.sigstore}.Only(pl.Anchors)
+	return trust.Sources()
 }
 
 func (c *channel) explain() []string {

@@ -2,11 +2,14 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sallyport-project/sallyport/verify"
 )
 
 func FuzzParse(f *testing.F) {
@@ -21,7 +24,9 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(data)
 	}
-	f.Add([]byte(planPolicy))
+	for _, src := range append(languageExamples(f), planPolicy, narrowPolicy, fmt.Sprintf(provenancePolicy, "{provenance: {source: x, ref: y, builder: z, predicate: vsa, signed_by: [ci]}}")) {
+		f.Add([]byte(src))
+	}
 	files := testFiles()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 1<<16 {
@@ -39,8 +44,65 @@ func FuzzParse(f *testing.F) {
 		if d := p.Decide(Facts{}); d.Action == Allow {
 			t.Fatalf("zero facts are allowed by %s", d.Rule)
 		}
-		p.Explain(Request{URL: &url.URL{Scheme: "https", Host: "example.org", Path: "/x"}})
+		request := Request{URL: &url.URL{Scheme: "https", Host: "example.org", Path: "/x"}}
+		p.Explain(request)
+		// Whatever a plan names is an anchor, and what is left of trust comes from the policy alone.
+		pl := p.Plan(request)
+		for _, name := range pl.Anchors {
+			if p.anchors[name] == nil {
+				t.Fatalf("the plan names %q, which is no anchor", name)
+			}
+		}
+		trust := p.Trust(verify.Trust{}).Only(pl.Anchors)
+		for _, source := range trust.Sources() {
+			if u, err := url.Parse(source); err != nil || u.Host == "" || u.User != nil || !strings.HasPrefix(u.Path, "/") {
+				t.Fatalf("evidence is asked for below %q (%v)", source, err)
+			}
+		}
 		p.Warnings(now)
+	})
+}
+
+// Whatever stands for the variables of a template, it is asked of the host that the policy names.
+func FuzzTemplate(f *testing.F) {
+	for _, s := range []string{"https://e.example/{sha256}.json", "https://e.example/{dir}/{name}?d={sha512}", "http://e.example:8080/x", "https://{name}/", "https://e.example{path}", "https://e.example\\{path}", "https://e.example/{name}@{version}"} {
+		f.Add(s, "@evil.example:1/")
+	}
+	f.Fuzz(func(t *testing.T, s, value string) {
+		if !strings.Contains(s, "://") || checkBundlePlace(s) != nil {
+			return
+		}
+		literal, _, _ := strings.Cut(s, "{")
+		want, err := url.Parse(literal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range templateVariables {
+			s = strings.ReplaceAll(s, "{"+name+"}", value)
+		}
+		if got, err := url.Parse(s); err == nil && (got.Host != want.Host || got.Scheme != want.Scheme || got.User != nil) {
+			t.Fatalf("%q is asked of %q, the policy names %q", s, got.Host, want.Host)
+		}
+	})
+}
+
+func FuzzTUFMap(f *testing.F) {
+	f.Add([]byte(mapFile))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := parseTUFMap(data)
+		if err != nil {
+			return
+		}
+		for _, e := range m.Mapping {
+			if *e.Threshold < 1 || *e.Threshold > len(e.Repositories) || len(e.Paths) == 0 {
+				t.Fatalf("%+v", e)
+			}
+			for _, name := range e.Repositories {
+				if len(m.Repositories[name]) == 0 {
+					t.Fatalf("nothing is known of %q", name)
+				}
+			}
+		}
 	})
 }
 

@@ -53,60 +53,12 @@ func hostsShape() *shape {
 	}}
 }
 
-func anchorShape() *shape {
-	return &shape{what: "an anchor", one: true, keys: []key{
-		{"authenticode", "A publisher of Windows software, by its certificate.", false, &shape{what: "an authenticode anchor", keys: []key{
-			{"organization", "Organization (O) of the signing certificate; * and ? are wildcards, * alone is anybody under a trusted root.", false, value(aWildcardText)},
-			{"common_name", "Common name (CN) of the signing certificate, with wildcards.", false, value(aWildcardText)},
-			{"issuer", "Common name of the certificate that issued it, with wildcards.", false, value(aWildcardText)},
-			{"country", "Country (C) of the signing certificate, two letters.", false, value(aCountry)},
-			{"thumbprint", "SHA-256 of the signing certificate, any of these.", false, listOf(value(aDigest), 1)},
-			{"roots", "File with the only roots that count for this anchor, in PEM; those that are not trusted for everybody count for no other.", false, value(aFileName)},
-		}}},
-		{"apple", "A publisher of Apple software.", false, &shape{what: "an apple anchor", keys: []key{
-			{"team", "The Team ID.", true, value(aText)},
-		}}},
-		{"openpgp", "OpenPGP keys, for apt archives, rpm and detached signatures.", false, &shape{what: "an openpgp anchor", keys: []key{
-			{"keyring", "File with the public keys, binary or armoured.", true, value(aFileName)},
-			{"suites", "apt: suites to try for a package when none was seen yet.", false, listOf(value(aText), 1)},
-			{"lag", "apt: how much older than the newest seen a Release may be.", false, value(aDuration)},
-		}}},
-		{"sigstore", "A workload or person known to Sigstore.", false, &shape{what: "a sigstore anchor", keys: []key{
-			{"issuer", "The OIDC issuer.", true, value(aText)},
-			{"identity", "The subject, a glob.", true, value(aGlob)},
-		}}},
-		{"tuf", "A TUF repository.", false, &shape{what: "a tuf anchor", keys: []key{
-			{"root", "File with the trusted root metadata.", true, value(aFileName)},
-			{"metadata", "URL under which metadata is found.", true, value(aWebURL)},
-			{"targets", "URL under which targets are found.", true, value(aWebURL)},
-		}}},
-		{"minisign", "minisign keys, any of which may have signed.", false, bareKeysShape("minisign")},
-		{"signify", "signify keys, any of which may have signed.", false, bareKeysShape("signify")},
-		{"cms", "A publisher by its certificate, for detached CMS signatures and kernel modules.", false, &shape{what: "a cms anchor", keys: []key{
-			{"roots", "File with the root certificates, or the signers' own, PEM.", true, value(aFileName)},
-			{"organization", "Organization (O) of the signing certificate, with wildcards.", false, value(aWildcardText)},
-			{"common_name", "Common name (CN) of the signing certificate, with wildcards.", false, value(aWildcardText)},
-		}}},
-		{"digest", "Exactly these files.", false, &shape{what: "a digest anchor", keys: []key{
-			{"sha256", "Their SHA-256 digests.", true, listOf(value(aDigest), 1)},
-		}}},
-	}}
-}
-
 func revocationShape() *shape {
 	return &shape{what: "the revocation section", keys: []key{
 		{"crls", "Certificate revocation lists, DER or PEM: files, or folders of files called .crl, .pem or .der.", false, listOf(value(aFileName), 1)},
 		{"fetch", "Whether the lists that certificates name are fetched, off the way of any update, and kept.", false, value(aBoolean)},
 		{"unknown", "What a signature is of whose certificates no list speaks: good, or not trusted.", false, word("allow", "refuse")},
 		{"max_stale", "How long a list that should have been replaced still says who is not revoked.", false, value(aDuration)},
-	}}
-}
-
-func bareKeysShape(system string) *shape {
-	return &shape{what: "a " + system + " anchor", keys: []key{
-		{"key", "The public key, as its file has it: RW and base64.", false, value(aBareKey)},
-		{"keys", "Several public keys.", false, listOf(value(aBareKey), 1)},
-		{"file", "A public key file, or several in one.", false, value(aFileName)},
 	}}
 }
 
@@ -168,6 +120,13 @@ func requirementShape() *shape {
 				{"depth", "Containers in one another.", false, value(aWhole)},
 			}}},
 		}}},
+		{"provenance", "What a signed statement must say of where the update comes from.", false, &shape{what: "provenance", keys: []key{
+			{"source", "The repository it was built from; * is any text.", false, value(aStarText)},
+			{"ref", "The ref of it, such as refs/tags/v*; * is any text.", false, value(aStarText)},
+			{"builder", "What built it (URI), for a vsa who verified it; * is any text.", false, value(aStarText)},
+			{"predicate", "What kind of statement it is; slsa if left out and source, ref or builder is asked for.", false, value(aPredicate)},
+			{"signed_by", "The sigstore anchors whose word it may be; all there are if left out.", false, listOf(value(aText), 1)},
+		}}},
 		{"min_age", "Known for at least this long.", false, value(aDuration)},
 		{"no_downgrade", "No older than what was let through before.", false, value(aBoolean)},
 		{"same_publisher", "Signed by whoever signed the last one let through.", false, value(aBoolean)},
@@ -178,36 +137,4 @@ func requirementShape() *shape {
 		{"not", "Not this.", false, r},
 	}
 	return r
-}
-
-func testShape() *shape {
-	return &shape{what: "a test", keys: []key{
-		{"name", "What the test shows.", true, value(aText)},
-		{"url", "The URL that is asked for.", true, value(aWebURL)},
-		{"sha256", "The digest of what comes back; some other file if left out.", false, value(aDigest)},
-		{"client", "The client's address, or user:NAME.", false, value(aClient)},
-		{"role", "What the file is to the client.", false, word("payload", "metadata")},
-		{"at", "When; the time of loading if left out.", false, value(aMoment)},
-		{"findings", "What verification finds out.", false, listOf(findingShape(), 0)},
-		{"want", "The action expected.", true, word("allow", "quarantine", "block")},
-	}}
-}
-
-func findingShape() *shape {
-	return &shape{what: "a finding", keys: []key{
-		{"subject", "The inner file meant; the update itself if left out.", false, value(aText)},
-		{"method", "The signature system.", true, value(aChannelName)},
-		{"status", "The outcome.", true, word("valid", "invalid", "untrusted", "absent", "inconclusive")},
-		{"code", "The finding's code.", false, value(aText)},
-		{"signer", "The organization that signed, or the parts of its identity.", false, &shape{what: "a signer", scalar: aText, keys: []key{
-			{"organization", "Subject O.", false, value(aText)},
-			{"common_name", "Subject CN.", false, value(aText)},
-			{"issuer", "Common name of the issuing certificate.", false, value(aText)},
-			{"country", "Subject C.", false, value(aCountry)},
-			{"root", "The anchor that brings the root in which the chain ends; without it the root is trusted for everybody.", false, value(aText)},
-			{"fingerprint", "Of the certificate or key, hexadecimal.", false, value(aFingerprint)},
-		}}},
-		{"anchors", "Anchors under which it is valid.", false, listOf(value(aText), 1)},
-		{"detail", "What is found, in a sentence.", false, value(aText)},
-	}}
 }

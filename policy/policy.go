@@ -24,14 +24,18 @@ type Policy struct {
 	hosts       hostRules
 	clients     map[string][]groupMember
 	anchors     map[string]*anchor
-	keyrings    []verify.Keyring   // in the order of the file
-	publicKeys  []verify.PublicKey // likewise
-	authorities []verify.Authority // likewise
-	publishers  []verify.Authority // anchors for authenticode with roots of their own, in the order of the file
+	keyrings    []verify.Keyring        // in the order of the file
+	publicKeys  []verify.PublicKey      // likewise
+	authorities []verify.Authority      // likewise
+	publishers  []verify.Authority      // anchors for authenticode with roots of their own, in the order of the file
+	tuf         []verify.TUFAnchor      // in the order of the file
+	sigstore    []verify.SigstoreAnchor // likewise
 	revocation  revocation
 	pins        map[verify.Digest][]string // anchors of kind digest, in the order of the file
 	epoch       verify.Digest              // of all that anchors are made of
 	denies      denyRules
+	denied      []string                 // names of the anchors that deny rules refer to, sorted
+	learned     map[hostPattern][]string // names of the openpgp anchors that channels with such a host refer to, sorted
 	exceptions  []*exception
 	exempt      map[verify.Digest][]*exception
 	channels    []*channel

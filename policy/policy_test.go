@@ -71,9 +71,20 @@ func testFiles() fstest.MapFS {
 		"crls/acme.crl":              {Data: revocationList()},
 		"crls/more/b.crl":            {Data: revocationList()},
 		"keys/acme-ca.pem":           {Data: rootPEM()},
-		"keys/empty.gpg":             {Data: nil},
-		"keys/text.gpg":              {Data: []byte("this is no key\n")},
-		"keys/huge.gpg":              {Data: make([]byte, maxNamedFile+1)},
+		"anchors/acme-root.json":     {Data: rootMetadata("acme")},
+		"anchors/auditor-root.json":  {Data: rootMetadata("auditor")},
+		"anchors/map.json":           {Data: []byte(mapFile)},
+		"anchors/timestamp.json":     {Data: []byte(`{"signatures": [{}], "signed": {"_type": "timestamp"}}`)},
+		"keys/cosign.pub":            {Data: cosignKey()},
+		"bundles/a.json":             {Data: []byte("{}")},
+		"bundles/b.jsonl":            {Data: []byte("{}\n{}\n")},
+		"bundles/README":             {Data: []byte("not read")},
+
+		"anchors/corp-trusted-root.json": {Data: trustedRootOf("tlogs", "certificateAuthorities", "timestampAuthorities")},
+
+		"keys/empty.gpg": {Data: nil},
+		"keys/text.gpg":  {Data: []byte("this is no key\n")},
+		"keys/huge.gpg":  {Data: make([]byte, maxNamedFile+1)},
 	}
 }
 

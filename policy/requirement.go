@@ -28,6 +28,8 @@ type requirement interface {
 	sidecars() bool
 	// inside reports whether it asks for what is inside the update, which then has to be opened.
 	inside() bool
+	// refers calls to for every anchor that it refers to, at whatever depth.
+	refers(to func(*anchor))
 }
 
 // evidence is what requirements look at.
@@ -36,7 +38,13 @@ type evidence struct {
 	findings []verify.Finding
 	contents *verify.Contents // nil: not looked into
 	role     verify.Role
+	format   verify.Format
 	now      time.Time
+}
+
+// index reports whether the update is metadata, and nothing that could be installed or run instead.
+func (e *evidence) index() bool {
+	return e.role == verify.Metadata && !e.format.Executable() && (e.contents == nil || e.contents.Executables == 0 && e.contents.Unread == 0)
 }
 
 // requirement builds one requirement; nil where it is not well-formed or cannot be evaluated, which is an error.
@@ -63,6 +71,8 @@ func (b *builder) requirement(n node) requirement {
 		}
 	case "contents":
 		return b.contents(v)
+	case "provenance":
+		return b.provenance(v)
 	case "not_listed":
 		for _, f := range v.items() {
 			if !contains(b.feeds, f.text()) {
@@ -133,6 +143,12 @@ func (g *group) sidecars() bool { return slices.ContainsFunc(g.of, requirement.s
 
 func (g *group) inside() bool { return slices.ContainsFunc(g.of, requirement.inside) }
 
+func (g *group) refers(to func(*anchor)) {
+	for _, r := range g.of {
+		r.refers(to)
+	}
+}
+
 // negation is a requirement that must not hold. Where it cannot be told, neither can its negation.
 type negation struct{ of requirement }
 
@@ -153,3 +169,5 @@ func (n *negation) String() string { return "not (" + n.of.String() + ")" }
 func (n *negation) sidecars() bool { return n.of.sidecars() }
 
 func (n *negation) inside() bool { return n.of.inside() }
+
+func (n *negation) refers(to func(*anchor)) { n.of.refers(to) }

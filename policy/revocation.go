@@ -55,8 +55,7 @@ func (b *builder) revocationFiles(r *revocation, item node) {
 	if name == "" {
 		return
 	}
-	names := []string{name}
-	entries, isDir, err := b.folder(name)
+	names, isDir, err := b.folder(name, listEndings)
 	if err != nil {
 		hint := ""
 		if errors.Is(err, fs.ErrNotExist) {
@@ -65,11 +64,8 @@ func (b *builder) revocationFiles(r *revocation, item node) {
 		b.add(item, hint, "the revocation list %s cannot be read: %v", quote(name), err)
 		return
 	}
-	if isDir {
-		names = nil
-		for _, e := range entries {
-			names = append(names, strings.TrimSuffix(name, "/")+"/"+e)
-		}
+	if !isDir {
+		names = []string{name}
 	}
 	for _, name := range names {
 		if len(r.lists) >= maxListFiles {
@@ -82,8 +78,12 @@ func (b *builder) revocationFiles(r *revocation, item node) {
 	}
 }
 
-// folder returns the names of the lists in a folder, in order, or that name is none.
-func (b *builder) folder(name string) (names []string, isDir bool, err error) {
+// listEndings are what files of revocation lists are called.
+var listEndings = []string{".crl", ".pem", ".der"}
+
+// folder returns the files in a folder whose names have one of the endings, in order, each with the name of the folder before it, or
+// that name is none.
+func (b *builder) folder(name string, endings []string) (names []string, isDir bool, err error) {
 	if b.files == nil {
 		return nil, false, errors.New("there are no files beside this policy")
 	}
@@ -105,11 +105,8 @@ func (b *builder) folder(name string) (names []string, isDir bool, err error) {
 		return nil, true, plainCause(err)
 	}
 	for _, e := range entries {
-		switch strings.ToLower(path.Ext(e.Name())) {
-		case ".crl", ".pem", ".der":
-			if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
-				names = append(names, e.Name())
-			}
+		if contains(endings, strings.ToLower(path.Ext(e.Name()))) && !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, strings.TrimSuffix(name, "/")+"/"+e.Name())
 		}
 	}
 	sort.Strings(names)

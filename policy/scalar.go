@@ -39,7 +39,15 @@ var (
 	aWhole        = &scalar{what: "a whole number from 1", kind: number, check: errorOf(parseWhole)}
 	anInnerGlob   = &scalar{what: "a glob on the path inside", check: checkInnerGlob}
 	aSize         = &scalar{what: "a number of bytes such as 500MB or 2GiB", kind: lexical, check: errorOf(parseSize), pattern: `^[0-9]`}
-	aGlob         = &scalar{what: "a glob", check: checkGlob}
+	aStarText     = &scalar{what: "text, with * for any text", check: checkText}
+	aRegexp       = &scalar{what: "a regular expression", check: checkRegexp}
+	aThreshold    = &scalar{what: "a whole number from 0", kind: number, check: errorOf(parseThreshold), zero: true}
+	aKey          = &scalar{what: "a public key in PEM, or a file of it", check: checkText}
+	aBaseURL      = &scalar{what: "an http or https URL below which files are found", check: errorOf(parseBase)}
+	aRefresh      = &scalar{what: "a duration such as 10m", kind: lexical, check: checkRefresh, pattern: `^[0-9]`}
+	aRepository   = &scalar{what: "the name of a repository", check: checkRepository, pattern: `^[A-Za-z0-9][A-Za-z0-9._-]*$`}
+	aBundlePlace  = &scalar{what: "the template of a URL, or a folder", check: checkBundlePlace}
+	aPredicate    = &scalar{what: "slsa, vsa, npm-publish, github-release, publish or the URI of a type", check: checkPredicate}
 	aWildcardText = &scalar{what: "text, with * and ? as wildcards", check: checkText}
 	aWebURL       = &scalar{what: "an http or https URL", check: errorOf(parseURL)}
 	aMember       = &scalar{what: "an address, a network such as 10.20.0.0/16, or user:NAME", kind: lexical, check: errorOf(parseMember)}
@@ -71,6 +79,15 @@ var namePattern = regexp.MustCompile(`^[a-z0-9._-]{1,128}$`)
 func checkName(s string) error {
 	if !namePattern.MatchString(s) {
 		return fmt.Errorf("%s is no name: a name has 1 to 128 of a-z, 0-9, dot, dash and underscore", quote(s))
+	}
+	return nil
+}
+
+var repositoryPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+
+func checkRepository(s string) error {
+	if !repositoryPattern.MatchString(s) {
+		return fmt.Errorf("%s is no name of a repository: it has 1 to 128 of letters, digits, dot, dash and underscore, a letter or digit first", quote(s))
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func (w *schemaWriter) expand(s *shape) map[string]any {
 	if s.names != nil {
 		forms = append(forms, map[string]any{
 			"type": "object", "additionalProperties": w.shape(s.names),
-			"propertyNames": map[string]any{"pattern": aChannelName.pattern},
+			"propertyNames": map[string]any{"pattern": s.namedAs().pattern},
 		})
 	}
 	if len(forms) == 1 {
@@ -90,7 +90,11 @@ func (s *scalar) schema() map[string]any {
 	case s.kind == truth:
 		return map[string]any{"type": "boolean"}
 	case s.kind == number:
-		return map[string]any{"type": "integer", "minimum": 1}
+		least := 1
+		if s.zero {
+			least = 0
+		}
+		return map[string]any{"type": "integer", "minimum": least}
 	case s.kind == lexical && s.pattern == "":
 		return map[string]any{"type": []string{"string", "integer"}} // an unquoted port is a number
 	}

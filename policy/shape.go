@@ -13,6 +13,7 @@ type shape struct {
 	keys   []key   // a mapping with these keys
 	one    bool    // exactly one of keys is given
 	names  *shape  // a mapping from names of the writer's choice to these
+	naming *scalar // what those names may be; nil means aChannelName
 }
 
 // key is one key of a mapping.
@@ -30,6 +31,7 @@ type scalar struct {
 	words   []string           // the only values there are; nil means that check decides
 	check   func(string) error // says what is wrong with a value; nil accepts every one
 	pattern string             // a regular expression for the schema, never stricter than check
+	zero    bool               // a number may be 0
 }
 
 // scalarKind says which YAML types a scalar may have.

@@ -58,6 +58,12 @@ func (s *signedBy) sidecars() bool {
 
 func (s *signedBy) inside() bool { return false }
 
+func (s *signedBy) refers(to func(*anchor)) {
+	for _, a := range s.anchors {
+		to(a)
+	}
+}
+
 // label begins the reason: "signed_by microsoft, threecx".
 func (s *signedBy) label() string {
 	names := make([]string, len(s.anchors))
@@ -153,6 +159,9 @@ func quoted(findings []*verify.Finding) string {
 		if s == "" {
 			s = printable.Text(f.Method, 40) + " " + f.Status.String()
 		}
+		if f.Status == verify.Untrusted && !f.Signer.IsZero() {
+			s += " by " + who(f)
+		}
 		if f.Detail != "" {
 			s += " (" + printable.Text(f.Detail, 300) + ")"
 		}
@@ -170,7 +179,11 @@ func who(f *verify.Finding) string {
 	if name == "" {
 		name = strings.Join(f.Anchors, ", ")
 	}
-	return fmt.Sprintf(`"%s" (%s)`, printable.Text(name, 120), printable.Text(f.Method, 40))
+	how := printable.Text(f.Method, 40)
+	if f.Method == "sigstore" && f.Signer.Issuer != "" {
+		how += ", by " + printable.Text(f.Signer.Issuer, 120)
+	}
+	return fmt.Sprintf(`"%s" (%s)`, printable.Text(name, 200), how)
 }
 
 // signers names who signed, each once.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sallyport-project/sallyport/verify"
@@ -11,7 +12,7 @@ import (
 func (s *signedBy) count(e *evidence, v sorted) (int, string) {
 	edges := make([][]int, len(s.anchors)) // by anchor: the signers that it accepts
 	names := map[int]string{}              // by signer
-	ids := identities(v.valid)
+	ids := identities(slices.Concat(v.valid, untrusted(v.rest)))
 	pinned := len(v.valid) // the signer that stands for the file's own digest
 	for i, a := range s.anchors {
 		if a.pins[e.sum] && !e.sum.IsZero() {
@@ -48,6 +49,17 @@ func (s *signedBy) count(e *evidence, v sorted) (int, string) {
 	return n, strings.Join(parts, ", and ")
 }
 
+// untrusted returns those of the findings that name who signed. They vouch for nobody, but may show two signers to be one.
+func untrusted(findings []*verify.Finding) []*verify.Finding {
+	var out []*verify.Finding
+	for _, f := range findings {
+		if f.Status == verify.Untrusted && !f.Signer.IsZero() && len(out) < maxSigners {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 // augment finds anchor i a signer, moving other anchors to other signers where that frees one.
 func augment(i int, edges [][]int, holder map[int]int, tried map[int]bool) bool {
 	for _, j := range edges[i] {
@@ -65,7 +77,8 @@ func augment(i int, edges [][]int, holder map[int]int, tried map[int]bool) bool 
 }
 
 // identities numbers the signers of findings so that findings by one and the same signer have one number. Two are the
-// same where they share a fingerprint or an organization; findings that name nobody are one per method.
+// same where they share a fingerprint or an organization, or are one identity of Sigstore, whose certificates live for
+// minutes; findings that name nobody are one per method.
 func identities(findings []*verify.Finding) []int {
 	ids := make([]int, len(findings))
 	first := map[string]int{}
@@ -101,6 +114,13 @@ func identityKeys(f *verify.Finding) []string {
 	}
 	if f.Signer.Organization != "" {
 		keys = append(keys, "organization "+f.Signer.Organization)
+	}
+	if f.Method == "sigstore" && f.Signer.Name != "" {
+		name := f.Signer.Name
+		if strings.Contains(name, "://") {
+			name, _, _ = strings.Cut(name, "@") // a workflow is one whatever ref it runs at
+		}
+		keys = append(keys, "sigstore "+f.Signer.Issuer+" "+name)
 	}
 	if len(keys) == 0 && f.Signer.Name != "" {
 		keys = append(keys, "name "+f.Signer.Name)

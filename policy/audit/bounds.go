@@ -148,6 +148,8 @@ func boundedFinding(f Finding) Finding {
 	f.Code = printable.Text(f.Code, maxWord)
 	f.Signer = printable.Text(f.Signer, maxWord)
 	f.Detail = printable.Text(f.Detail, maxText)
+	f.Issuer = printable.Text(f.Issuer, maxName)
+	f.Attestation, f.Workload = boundedAttestation(f.Attestation), boundedWorkload(f.Workload)
 	f.SignedAt = f.SignedAt.UTC()
 	if len(f.Anchors) > 0 {
 		f.Anchors = boundedList(f.Anchors, maxAnchors, maxWord)
@@ -164,8 +166,10 @@ func shrunk(r Record) Record {
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		f.Subject, f.Detail = printable.Text(f.Subject, text), printable.Text(f.Detail, text)
+		f.Issuer = printable.Text(f.Issuer, text)
 		f.Signer, f.Anchors = printable.Text(f.Signer, text), boundedAnchors(f.Anchors, text)
 	}
+	shrinkStatements(r.Findings)
 	if d := r.Decision; d != nil {
 		b := *d
 		b.Reasons = boundedList(b.Reasons, maxList/2, text)

@@ -7,9 +7,14 @@ import (
 
 // FindingFrom returns a finding as records show it, its text printable and bounded.
 func FindingFrom(f verify.Finding) Finding {
+	issuer := ""
+	if f.Method == "sigstore" {
+		issuer = f.Signer.Issuer
+	}
 	return boundedFinding(Finding{
 		Subject: f.Subject, Method: f.Method, Status: f.Status, Code: f.Code,
 		Signer: f.Signer.String(), SignedAt: f.SignedAt, Anchors: f.Anchors, Detail: f.Detail,
+		Issuer: issuer, Attestation: f.Attestation, Workload: f.Workload,
 	})
 }
 

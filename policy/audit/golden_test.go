@@ -46,6 +46,23 @@ func everyKind() []Record {
 			Subject: "disk1.cab/d3dcompiler_47.dll", Method: "authenticode", Status: verify.Invalid,
 			Code: "authenticode/padding-data", Detail: "275,312 bytes follow the signature inside the certificate table",
 		},
+		{
+			Method: "sigstore", Status: verify.Valid, Code: "sigstore/valid", Anchors: []string{"acme-ci"}, SignedAt: at.Add(-time.Hour),
+			Signer: verify.Identity{
+				Name:   "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3",
+				Issuer: "https://token.actions.githubusercontent.com", Fingerprint: "ab",
+			},
+			Attestation: &verify.Attestation{
+				PredicateType: "https://slsa.dev/provenance/v1", Predicate: "slsa", Builder: "https://github.com/actions/runner/github-hosted",
+				BuildType: "https://slsa-framework.github.io/github-actions-buildtypes/workflow/v1", Source: "https://github.com/acme/app",
+				Ref: "refs/tags/v1.2.3", Commit: "59e1", Levels: "SLSA_BUILD_LEVEL_3", Result: "PASSED", Package: "pkg:npm/%40acme/app@1.2.3",
+			},
+			Workload: &verify.Workload{
+				BuildSigner: "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3", Runner: "github-hosted",
+				Source: "https://github.com/acme/app", Ref: "refs/tags/v1.2.3", Commit: "59e1", Trigger: "push",
+				Run: "https://github.com/acme/app/actions/runs/1/attempts/1",
+			},
+		},
 	}})
 	evidence := []verify.Reference{
 		{URL: "https://dl.example/InRelease", SHA256: verify.Digest{0xab}},

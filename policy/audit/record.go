@@ -83,6 +83,10 @@ type Finding struct {
 	SignedAt time.Time     `json:"signed_at,omitzero"`
 	Anchors  []string      `json:"anchors,omitempty"`
 	Detail   string        `json:"detail,omitempty"`
+	// Issuer is who vouches for the signer's name where that is an identity of Sigstore: the OIDC issuer.
+	Issuer      string              `json:"issuer,omitempty"`
+	Attestation *verify.Attestation `json:"attestation,omitempty"` // what a signed statement says, by its signer's word
+	Workload    *verify.Workload    `json:"workload,omitempty"`    // what the signer's certificate says of the run that signed
 }
 
 // Decision is a policy.Decision as records show it.

@@ -1,0 +1,55 @@
+package policy
+
+func testShape() *shape {
+	return &shape{what: "a test", keys: []key{
+		{"name", "What the test shows.", true, value(aText)},
+		{"url", "The URL that is asked for.", true, value(aWebURL)},
+		{"sha256", "The digest of what comes back; some other file if left out.", false, value(aDigest)},
+		{"client", "The client's address, or user:NAME.", false, value(aClient)},
+		{"role", "What the file is to the client.", false, word("payload", "metadata")},
+		{"at", "When; the time of loading if left out.", false, value(aMoment)},
+		{"findings", "What verification finds out.", false, listOf(findingShape(), 0)},
+		{"want", "The action expected.", true, word("allow", "quarantine", "block")},
+	}}
+}
+
+func findingShape() *shape {
+	return &shape{what: "a finding", keys: []key{
+		{"subject", "The inner file meant; the update itself if left out.", false, value(aText)},
+		{"method", "The signature system.", true, value(aChannelName)},
+		{"status", "The outcome.", true, word("valid", "invalid", "untrusted", "absent", "inconclusive")},
+		{"code", "The finding's code.", false, value(aText)},
+		{"signer", "The organization that signed, or the parts of its identity.", false, &shape{what: "a signer", scalar: aText, keys: []key{
+			{"name", "What a person would call the signer; Sigstore: the identity.", false, value(aText)},
+			{"organization", "Subject O.", false, value(aText)},
+			{"common_name", "Subject CN.", false, value(aText)},
+			{"issuer", "Common name of the issuing certificate; Sigstore: the OIDC issuer.", false, value(aText)},
+			{"country", "Subject C.", false, value(aCountry)},
+			{"root", "The anchor that brings the root in which the chain ends; without it the root is trusted for everybody.", false, value(aText)},
+			{"fingerprint", "Of the certificate or key, hexadecimal.", false, value(aFingerprint)},
+		}}},
+		{"anchors", "Anchors under which it is valid.", false, listOf(value(aText), 1)},
+		{"detail", "What is found, in a sentence.", false, value(aText)},
+		{"attestation", "What the signed statement says.", false, &shape{what: "an attestation", keys: []key{
+			{"predicate", "The kind of statement.", false, word(predicates...)},
+			{"predicate_type", "Its URI.", false, value(aText)},
+			{"builder", "URI of the builder; of a vsa, of the verifier.", false, value(aText)},
+			{"build_type", "URI of the kind of build.", false, value(aText)},
+			{"source", "URI of the source repository.", false, value(aText)},
+			{"ref", "Of the source.", false, value(aText)},
+			{"commit", "Of the source.", false, value(aText)},
+			{"levels", "Of a vsa: what was verified.", false, value(aText)},
+			{"result", "Of a vsa: PASSED or FAILED.", false, value(aText)},
+			{"package", "Package URL of the subject.", false, value(aText)},
+		}}},
+		{"workload", "What the signer's certificate says of the run that signed.", false, &shape{what: "a workload", keys: []key{
+			{"build_signer", "URI of the workflow that built.", false, value(aText)},
+			{"runner", "Environment of the machine.", false, value(aText)},
+			{"source", "URI of the source repository.", false, value(aText)},
+			{"ref", "Of the source.", false, value(aText)},
+			{"commit", "Of the source.", false, value(aText)},
+			{"trigger", "What set it off.", false, value(aText)},
+			{"run", "URI of the run.", false, value(aText)},
+		}}},
+	}}
+}
