@@ -49,7 +49,7 @@ func (g *Gate) examine(ctx context.Context, x *transit, a *verify.Artifact, trus
 	began := time.Now()
 	memory := &askedMemory{Memory: g.Memory}
 	report := g.Examiner.Examine(ctx, a, verify.Env{
-		Sidecars: g.sidecarsOf(x, a), Memory: memory, Trust: trust, At: now, Inside: x.plan.Contents,
+		Sidecars: g.sidecarsOf(x, a, trust), Memory: memory, Trust: trust, At: now, Inside: x.plan.Contents,
 	})
 	g.Metrics.judged(time.Since(began))
 	for _, found := range report.Findings {

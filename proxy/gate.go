@@ -48,9 +48,11 @@ type Gate struct {
 	reports   *reports
 	sidecars  *sidecarCache
 	trust     atomic.Pointer[trusted]
-	work      sync.WaitGroup // flights and delivery records on their way
-	closing   context.Context
-	close     context.CancelFunc
+	// remembered is the memory as it is; verifiers are given one that tells the log what advances it.
+	remembered verify.Memory
+	work       sync.WaitGroup // flights and delivery records on their way
+	closing    context.Context
+	close      context.CancelFunc
 }
 
 // NewGate returns a Gate, or an error that names the option that is missing.
@@ -96,7 +98,7 @@ func NewGate(o GateOptions) (*Gate, error) {
 		reports:     newReports(),
 		sidecars:    newSidecarCache(),
 	}
-	g.Memory = learning{o.Memory, g}
+	g.remembered, g.Memory = o.Memory, learning{o.Memory, g}
 	g.closing, g.close = context.WithCancel(context.Background())
 	return g, nil
 }
@@ -126,6 +128,7 @@ func (g *Gate) RoundTrip(req *http.Request) (*http.Response, error) {
 		Carried: g.redirects.carriedTo(s.Client, req.URL),
 	}
 	x.renew()
+	x.place = x.locate()
 	return x.answer(), nil
 }
 
@@ -137,28 +140,4 @@ func (g *Gate) HostAction(c policy.Client, host string) (policy.HostAction, stri
 		return policy.InspectHost, "an update channel redirected this client here"
 	}
 	return action, why
-}
-
-// trusted is a policy together with all that is trusted under it.
-type trusted struct {
-	policy     *policy.Policy
-	generation uint64 // of the revocation lists
-	trust      verify.Trust
-}
-
-// trustUnder returns what is trusted under a policy, computed once for each and for each state of the revocation lists.
-func (g *Gate) trustUnder(p *policy.Policy) verify.Trust {
-	base, generation := g.Trust, uint64(0)
-	if g.Revocations != nil {
-		generation = g.Revocations.Generation()
-	}
-	if t := g.trust.Load(); t != nil && t.policy == p && t.generation == generation {
-		return t.trust
-	}
-	if g.Revocations != nil {
-		base = g.Revocations.Trust(base)
-	}
-	t := &trusted{policy: p, generation: generation, trust: p.Trust(base)}
-	g.trust.Store(t)
-	return t.trust
 }

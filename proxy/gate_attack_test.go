@@ -83,12 +83,12 @@ func TestAttackRedirectsOfOthersAreNotForgotten(t *testing.T) {
 	r := newRedirects(time.Now)
 	alice, mallory := policy.Client{Addr: mustAddr("192.0.2.1")}, policy.Client{Addr: mustAddr("192.0.2.66")}
 	from, to := mustURL(t, setup), mustURL(t, "http://cdn.example/x")
-	if why := r.carry(alice, from, to, "dl"); why != "" {
+	if why := r.carry(alice, from, to, "dl", from); why != "" {
 		t.Fatal(why)
 	}
 	refused := 0
 	for i := range redirectsEach + 10 {
-		if r.carry(mallory, from, mustURL(t, fmt.Sprintf("http://cdn.example/%d", i)), "dl") != "" {
+		if r.carry(mallory, from, mustURL(t, fmt.Sprintf("http://cdn.example/%d", i)), "dl", mustURL(t, setup)) != "" {
 			refused++
 		}
 	}
@@ -108,10 +108,10 @@ func TestAttackRedirectsMakeRoomWhenTheyExpire(t *testing.T) {
 	r := newRedirects(func() time.Time { return now })
 	c := policy.Client{Addr: mustAddr("192.0.2.1")}
 	for i := range redirectsEach {
-		r.carry(c, mustURL(t, setup), mustURL(t, fmt.Sprintf("http://cdn.example/%d", i)), "dl")
+		r.carry(c, mustURL(t, setup), mustURL(t, fmt.Sprintf("http://cdn.example/%d", i)), "dl", mustURL(t, setup))
 	}
 	now = now.Add(redirectLife + time.Minute)
-	if why := r.carry(c, mustURL(t, setup), mustURL(t, "http://cdn.example/new"), "dl"); why != "" || r.count != 1 {
+	if why := r.carry(c, mustURL(t, setup), mustURL(t, "http://cdn.example/new"), "dl", mustURL(t, setup)); why != "" || r.count != 1 {
 		t.Errorf("%q, %d remembered", why, r.count)
 	}
 }
@@ -532,7 +532,7 @@ func TestAttackSidecarThatHasNotChangedSinceNever(t *testing.T) {
 	r := newRig(t, func(w http.ResponseWriter, req *http.Request) { w.WriteHeader(304) })
 	u := mustURL(t, setup)
 	x := &transit{gate: r.gate, req: &http.Request{URL: u, Header: http.Header{}}, plan: policy.Plan{Sidecars: true}}
-	if b, err := r.gate.sidecarsOf(x, &verify.Artifact{URL: u}).Fetch(context.Background(), "x.sig", 100); err == nil || errors.Is(err, verify.ErrNotExist) {
+	if b, err := r.gate.sidecarsOf(x, &verify.Artifact{URL: u}, verify.Trust{}).Fetch(context.Background(), "x.sig", 100); err == nil || errors.Is(err, verify.ErrNotExist) {
 		t.Errorf("%q, %v", b, err)
 	}
 }

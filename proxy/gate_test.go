@@ -186,7 +186,7 @@ func TestSidecarsStayOnTheUpdatesOrigin(t *testing.T) {
 	r := newRig(t, serving([]byte("sidecar")))
 	u := mustURL(t, "http://origin.example/dl/a.exe")
 	x := &transit{gate: r.gate, req: &http.Request{URL: u, Header: http.Header{}}, plan: policy.Plan{Sidecars: true}}
-	s := r.gate.sidecarsOf(x, &verify.Artifact{URL: u})
+	s := r.gate.sidecarsOf(x, &verify.Artifact{URL: u}, verify.Trust{})
 	ctx := context.Background()
 	if b, err := s.Fetch(ctx, "a.exe.sig", 100); err != nil || string(b) != "sidecar" {
 		t.Errorf("%q, %v", b, err)

@@ -17,16 +17,32 @@ import (
 )
 
 // holds says whether a 2xx response with a body is kept for examination: on a channel everything but passive types
-// where the channel names no paths, elsewhere what looks like an update.
+// where the channel names no paths, and passive types as well where a repository is whose files the channel asks about;
+// elsewhere what looks like an update.
 func (x *transit) holds(resp *http.Response, format verify.Format) bool {
 	switch {
 	case x.plan.HoldAll:
 		return true
 	case x.plan.Scope != "":
-		return format != "" || !passive(resp.Header)
+		return format != "" || !passive(resp.Header) || x.inRepository()
 	default:
 		return format != ""
 	}
+}
+
+// inRepository reports whether the request is for a file of a TUF repository of the channel's anchors, metadata or
+// target, whatever its media type.
+func (x *transit) inRepository() bool {
+	for _, a := range x.gate.trustUnder(x.policy).only(x.plan.Anchors).TUF {
+		below := []string{a.Targets}
+		for _, r := range a.Repositories {
+			below = append(below, r.Metadata...)
+		}
+		if NewSources(below).Hold(x.published()) {
+			return true
+		}
+	}
+	return false
 }
 
 // passiveTypes are media types that nothing installs or runs.

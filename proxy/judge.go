@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/sha256"
 	"strings"
 	"time"
 
@@ -59,7 +60,7 @@ func (x *transit) decide(f *flight) (policy.Decision, verify.Report, *refusal) {
 		if r := x.planned(); r != nil {
 			return policy.Decision{}, verify.Report{}, r
 		}
-		report := f.reports.under(g.closing, g, x, f.artifact, g.trustUnder(p))
+		report := f.reports.under(g.closing, g, x, f.artifact, g.trustUnder(p).only(x.plan.Anchors))
 		now := g.Now()
 		d := p.Decide(policy.Facts{
 			Request: x.ask, Report: report, Now: now,
@@ -77,7 +78,7 @@ func (x *transit) decide(f *flight) (policy.Decision, verify.Report, *refusal) {
 // record writes the decision to the log, or finds that the very same answer to the very same question is there from
 // the last minutes.
 func (x *transit) record(f *flight, d policy.Decision, report verify.Report) (audit.Receipt, error) {
-	key := receiptKey{x.ask.Client, f.item.SHA256, d.Channel, d.Policy, d.Action, d.Rule}
+	key := receiptKey{x.ask.Client, f.item.SHA256, d.Channel, d.Policy, d.Action, d.Rule, sha256.Sum256([]byte(strings.Join(d.Reasons, "\n")))}
 	if receipt, ok := x.gate.receipts.recall(key); ok {
 		return receipt, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 
 	"github.com/sallyport-project/sallyport/internal/durable"
@@ -18,15 +19,17 @@ import (
 )
 
 // MaxMemory is the largest value that Memory keeps, in bytes.
-const MaxMemory = 8 << 20
+const MaxMemory = 64 << 20
 
 // Memory is a verify.Memory in a directory: a file for each anchor and key, named by their hash. One process at a time
 // writes it; several goroutines may use it.
 //
-// A file holds a line of JSON that says whose value it is, so that a misplaced file is noticed, and then the value.
+// A file holds a line of JSON that says whose value it is, so that a misplaced file is noticed, and then the value. A new
+// value is written into a new file, which then takes the old one's place: whoever reads gets the one or the other, whole,
+// and waits for nobody.
 type Memory struct {
-	dir string
-	mu  sync.RWMutex // held for reading by Load, for writing by Advance: compare and swap is one step
+	dir     string
+	writers [64]sync.Mutex // by the first byte of a file's name: compare and swap of one value is one step
 }
 
 var _ verify.Memory = (*Memory)(nil)
@@ -50,12 +53,6 @@ func NewMemory(dir string) (*Memory, error) {
 // Load implements verify.Memory. A value that cannot be read back as it was written is an error: forgetting it would
 // let what it guards against go backwards.
 func (m *Memory) Load(anchor, key string) ([]byte, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.load(anchor, key)
-}
-
-func (m *Memory) load(anchor, key string) ([]byte, error) {
 	path := m.path(anchor, key)
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -65,8 +62,7 @@ func (m *Memory) load(anchor, key string) ([]byte, error) {
 		return nil, fmt.Errorf("reading memory: %w", err)
 	}
 	defer f.Close()
-	const maxHead = 64 << 10
-	data, err := io.ReadAll(io.LimitReader(f, maxHead+MaxMemory+1))
+	data, err := readWhole(f)
 	if err != nil {
 		return nil, fmt.Errorf("reading memory: %w", err)
 	}
@@ -86,9 +82,11 @@ func (m *Memory) Advance(anchor, key string, old, new []byte) error {
 	if len(new) > MaxMemory {
 		return fmt.Errorf("writing memory: %d bytes are more than the %d that fit", len(new), MaxMemory)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now, err := m.load(anchor, key)
+	path := m.path(anchor, key)
+	writer := m.writer(path)
+	writer.Lock()
+	defer writer.Unlock()
+	now, err := m.Load(anchor, key)
 	if err != nil {
 		return err
 	}
@@ -102,7 +100,31 @@ func (m *Memory) Advance(anchor, key string, old, new []byte) error {
 	}
 	data := make([]byte, 0, len(line)+1+len(new))
 	data = append(append(append(data, line...), '\n'), new...)
-	return durable.WriteFile(m.path(anchor, key), data, 0o600)
+	return durable.WriteFile(path, data, 0o600)
+}
+
+// readWhole reads a file of at most the largest value and its head.
+func readWhole(f *os.File) ([]byte, error) {
+	const most = MaxMemory + 64<<10
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > most {
+		return nil, fmt.Errorf("%s is no file of at most %d bytes", f.Name(), most)
+	}
+	data := make([]byte, info.Size())
+	_, err = io.ReadFull(f, data)
+	return data, err
+}
+
+// writer is the lock of a file.
+func (m *Memory) writer(path string) *sync.Mutex {
+	n, err := strconv.ParseUint(filepath.Base(path)[:2], 16, 8)
+	if err != nil {
+		n = 0 // names are hexadecimal; one lock serves as well as another
+	}
+	return &m.writers[n%uint64(len(m.writers))]
 }
 
 // path hashes both names with their lengths, so that no two pairs share a file and none can name a place elsewhere.

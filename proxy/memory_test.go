@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -148,4 +149,64 @@ func TestMemoryBoundsValues(t *testing.T) {
 	if v, err := m.Load("a", "k"); err != nil || len(v) != MaxMemory {
 		t.Errorf("%d bytes, %v", len(v), err)
 	}
+}
+
+// Whoever reads a big value while another is being written gets one of them, whole, and does not wait for it; nor does
+// whoever writes another value.
+func TestMemoryOfBigValues(t *testing.T) {
+	m := openMemory(t, t.TempDir())
+	value := func(i byte) []byte { return bytes.Repeat([]byte{i}, 8<<20) }
+	if err := m.Advance("a", "big", nil, value(0)); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				v, err := m.Load("a", "big")
+				if err != nil || len(v) != 8<<20 || bytes.Count(v, v[:1]) != len(v) {
+					t.Errorf("%d bytes, %v", len(v), err)
+					return
+				}
+			}
+		})
+	}
+	for i := range byte(5) {
+		if err := m.Advance("a", "big", value(i), value(i+1)); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	readers.Wait()
+}
+
+// A writer of one value, however long it takes, keeps nobody from reading it, nor from writing others.
+func TestMemoryWritersKeepNobodyWaiting(t *testing.T) {
+	m := openMemory(t, t.TempDir())
+	if err := m.Advance("a", "slow", nil, []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	slow := m.writer(m.path("a", "slow"))
+	slow.Lock()
+	defer slow.Unlock()
+	if v, err := m.Load("a", "slow"); err != nil || string(v) != "1" {
+		t.Errorf("%q, %v", v, err)
+	}
+	for i := range 100 {
+		key := fmt.Sprint(i)
+		if m.writer(m.path("a", key)) == slow {
+			continue
+		}
+		if err := m.Advance("a", key, nil, []byte("2")); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	t.Error("all values share one lock")
 }

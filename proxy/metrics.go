@@ -42,6 +42,7 @@ type Metrics struct {
 	findings      *prometheus.CounterVec
 	policyLoads   *prometheus.CounterVec
 	recordErrors  prometheus.Counter
+	refreshes     *prometheus.CounterVec
 
 	mu    sync.Mutex
 	codes map[string]bool
@@ -80,10 +81,12 @@ func NewMetrics() *Metrics {
 		findings:     vector("findings_total", "Findings about updates, by code.", "code"),
 		policyLoads:  vector("policy_loads_total", "Attempts to load the policy file.", "result"),
 		recordErrors: counter("record_errors_total", "Records that could not be written to the audit log."),
-		codes:        map[string]bool{},
+		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sallyport_refresh_total",
+			Help: "What came of keeping repositories and trusted roots up to date: changed, unchanged, failed, timeout, crashed."}, []string{"method", "result"}),
+		codes: map[string]bool{},
 	}
 	m.Registry.MustRegister(m.requests, m.clientBytes, m.originBytes, m.tunnelBytes, m.hold, m.verdict, m.flights, m.open,
-		m.openTunnels, m.evictions, m.handshakes, m.panics, m.cacheHits, m.findings, m.policyLoads, m.recordErrors,
+		m.openTunnels, m.evictions, m.handshakes, m.panics, m.cacheHits, m.findings, m.policyLoads, m.recordErrors, m.refreshes,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -126,17 +129,18 @@ func (m *Metrics) tunnelled(sent, received int64) {
 	m.tunnelBytes.WithLabelValues("received").Add(float64(received))
 }
 
-func (m *Metrics) connections(n int)      { m.open.Add(float64(n)) }
-func (m *Metrics) tunnels(n int)          { m.openTunnels.Add(float64(n)) }
-func (m *Metrics) evicted()               { m.evictions.Inc() }
-func (m *Metrics) handshakeFailed()       { m.handshakes.Inc() }
-func (m *Metrics) panicked()              { m.panics.Inc() }
-func (m *Metrics) recordFailed()          { m.recordErrors.Inc() }
-func (m *Metrics) held(d time.Duration)   { m.hold.Observe(d.Seconds()) }
-func (m *Metrics) judged(d time.Duration) { m.verdict.Observe(d.Seconds()) }
-func (m *Metrics) flight(n int)           { m.flights.Add(float64(n)) }
-func (m *Metrics) cacheHit()              { m.cacheHits.Inc() }
-func (m *Metrics) fromOrigin(bytes int64) { m.originBytes.Add(float64(bytes)) }
+func (m *Metrics) connections(n int)               { m.open.Add(float64(n)) }
+func (m *Metrics) tunnels(n int)                   { m.openTunnels.Add(float64(n)) }
+func (m *Metrics) evicted()                        { m.evictions.Inc() }
+func (m *Metrics) handshakeFailed()                { m.handshakes.Inc() }
+func (m *Metrics) panicked()                       { m.panics.Inc() }
+func (m *Metrics) recordFailed()                   { m.recordErrors.Inc() }
+func (m *Metrics) held(d time.Duration)            { m.hold.Observe(d.Seconds()) }
+func (m *Metrics) judged(d time.Duration)          { m.verdict.Observe(d.Seconds()) }
+func (m *Metrics) flight(n int)                    { m.flights.Add(float64(n)) }
+func (m *Metrics) refreshed(method, result string) { m.refreshes.WithLabelValues(method, result).Inc() }
+func (m *Metrics) cacheHit()                       { m.cacheHits.Inc() }
+func (m *Metrics) fromOrigin(bytes int64)          { m.originBytes.Add(float64(bytes)) }
 
 // finding counts a finding. Codes are ours and few; the bound holds even if one of them is ever made of input.
 func (m *Metrics) finding(code string) {

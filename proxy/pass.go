@@ -137,7 +137,7 @@ func (x *transit) follow(resp *http.Response) *refusal {
 	if ok, why := x.policy.Redirect(hostOf(to)); !ok {
 		return refuse(kindDenied, "and "+why)
 	}
-	if why := x.gate.redirects.carry(x.ask.Client, x.req.URL, to, x.plan.Scope); why != "" {
+	if why := x.gate.redirects.carry(x.ask.Client, x.req.URL, to, x.plan.Scope, x.origin()); why != "" {
 		return refuse(kindDenied, why)
 	}
 	resp.Header["Location"] = []string{to.String()}

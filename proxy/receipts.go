@@ -23,6 +23,7 @@ type receiptKey struct {
 	policy verify.Digest
 	action policy.Action
 	rule   string
+	why    verify.Digest // of the reasons: what is refused for something else by now has a record of its own
 }
 
 // receipts keeps the receipts of the last minutes, so that a client that asks again and again fills no log.

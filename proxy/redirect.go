@@ -20,6 +20,7 @@ const (
 	redirectsEach  = 8 << 10 // URLs remembered for one client
 	redirectsMax   = 64 << 10
 	redirectSweep  = 10 * time.Second // between two searches for what has expired
+	redirectOrigin = 2 << 10          // bytes of the longest URL that is remembered as where a redirect began
 )
 
 // redirects remembers where channels have redirected clients: the channel is carried to that very URL, for that
@@ -41,9 +42,10 @@ type led struct {
 
 // redirect is a scope that was carried to a URL.
 type redirect struct {
-	scope string
-	hops  int
-	until time.Time
+	scope  string
+	hops   int
+	until  time.Time
+	origin *url.URL // where it began: the last URL on the way that a channel names
 }
 
 func newRedirects(now func() time.Time) *redirects {
@@ -66,8 +68,26 @@ func (r *redirects) carriedTo(c policy.Client, u *url.URL) []policy.Carried {
 	return carried
 }
 
-// carry remembers that a channel redirected c from one URL to another. It returns why that cannot be, or "".
-func (r *redirects) carry(c policy.Client, from, to *url.URL, scope string) string {
+// cameFrom returns where the last redirect to u began for c; nil if there was none.
+func (r *redirects) cameFrom(c policy.Client, u *url.URL) *url.URL {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.by[c]
+	if l == nil {
+		return nil
+	}
+	var last redirect
+	for _, e := range current(l.targets[targetKey(u)], r.now()) {
+		if !e.until.Before(last.until) {
+			last = e
+		}
+	}
+	return last.origin
+}
+
+// carry remembers that a channel redirected c from one URL to another, at the end of a way that began at origin. It
+// returns why that cannot be, or "".
+func (r *redirects) carry(c policy.Client, from, to *url.URL, scope string, origin *url.URL) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
@@ -75,7 +95,7 @@ func (r *redirects) carry(c policy.Client, from, to *url.URL, scope string) stri
 	if l == nil {
 		l = &led{targets: map[verify.Digest][]redirect{}, hosts: map[string]time.Time{}}
 	}
-	entry := redirect{scope: scope, hops: 1, until: now.Add(redirectLife)}
+	entry := redirect{scope: scope, hops: 1, until: now.Add(redirectLife), origin: withoutSecrets(origin)}
 	for _, e := range current(l.targets[targetKey(from)], now) {
 		entry.hops = max(entry.hops, e.hops+1)
 	}
@@ -106,6 +126,16 @@ func (r *redirects) carry(c policy.Client, from, to *url.URL, scope string) stri
 	l.hosts[hostOf(to)] = entry.until
 	r.by[c] = l
 	return ""
+}
+
+// withoutSecrets returns a copy of a URL that holds no credentials; nil if it is too long to be kept.
+func withoutSecrets(u *url.URL) *url.URL {
+	if len(u.Host)+len(u.Path)+len(u.RawPath)+len(u.RawQuery) > redirectOrigin {
+		return nil
+	}
+	c := *u
+	c.User, c.Fragment, c.RawFragment = nil, "", ""
+	return &c
 }
 
 // leadTo reports whether a channel has redirected c to a host.

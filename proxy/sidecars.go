@@ -5,59 +5,107 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
+	"path"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 
 	"github.com/sallyport-project/sallyport/verify"
 )
 
 // Bounds of what is fetched to examine one artifact.
 const (
-	sidecarsEach  = 64               // fetches
+	sidecarsEach  = 64               // fetches from the artifact's own origin
+	sourcesEach   = 512              // fetches from where anchors say: metadata of a whole repository at most
 	sidecarTime   = time.Minute      // for one of them
 	sidecarFresh  = 15 * time.Second // an answer younger than this is used without asking again
 	sidecarMemory = 32 << 20         // bytes kept in memory for that
 )
 
-// sidecars fetches what is published beside one artifact, from the artifact's own origin only.
+// sidecars fetches what is published beside one artifact, on the artifact's own origin, and what is below the sources
+// that the anchors name.
 type sidecars struct {
-	transit transit // as it was when they were asked for
-	base    *url.URL
-	count   atomic.Int32
+	transit   transit  // as it was when they were asked for
+	base      *url.URL // of the artifact
+	other     *url.URL // the other end of the redirect that led to the artifact; nil if there was none
+	sources   Sources
+	count     atomic.Int32
+	elsewhere atomic.Int32
 }
 
 // sidecarsOf returns the sidecars of an artifact for x: none, if the policy asks for no check that needs any.
-func (g *Gate) sidecarsOf(x *transit, a *verify.Artifact) verify.Sidecars {
+func (g *Gate) sidecarsOf(x *transit, a *verify.Artifact, trust verify.Trust) verify.Sidecars {
 	if !x.plan.Sidecars {
 		return verify.NoSidecars{}
 	}
-	return &sidecars{transit: *x, base: a.URL}
+	return &sidecars{transit: *x, base: a.URL, other: x.place.other, sources: NewSources(trust.Sources())}
 }
 
-// Fetch implements verify.Sidecars.
+// Fetch implements verify.Sidecars. An absolute URL below a source is asked for anew each time: whoever names it knows
+// best how old an answer may be.
 func (s *sidecars) Fetch(ctx context.Context, ref string, limit int64) ([]byte, error) {
-	base := s.base
-	u, err := base.Parse(ref)
+	r, err := url.Parse(ref)
 	if err != nil {
 		return nil, fmt.Errorf("reading the address of a sidecar: %w", err)
 	}
-	if !strings.EqualFold(u.Scheme, base.Scheme) || !strings.EqualFold(u.Host, base.Host) || u.User != nil {
-		return nil, fmt.Errorf("sidecar %s is not on the update's own origin", redactedURL(u))
+	u := s.base.ResolveReference(r)
+	if r.IsAbs() && s.sources.Hold(u) {
+		return s.fromSource(ctx, u, limit)
 	}
+	if !webAddress(u) || originOf(u) != originOf(s.base) {
+		return nil, fmt.Errorf("sidecar %s is neither on the update's own origin nor where an anchor of the channel says", redactedURL(u))
+	}
+	body, err := s.fromOrigin(ctx, u, limit)
+	if beside, ok := besideOther(u, s.base, s.other); ok && errors.Is(err, verify.ErrNotExist) {
+		return s.fromOrigin(ctx, beside, limit)
+	}
+	return body, err
+}
+
+// fromOrigin fetches what is on the artifact's own origin.
+func (s *sidecars) fromOrigin(ctx context.Context, u *url.URL, limit int64) ([]byte, error) {
 	if s.count.Add(1) > sidecarsEach {
 		return nil, fmt.Errorf("more than %d sidecars for one update", sidecarsEach)
 	}
 	if b, ok := s.fromVault(u, limit); ok {
 		return b, nil
 	}
+	x := &s.transit
+	return x.gate.sidecars.get(ctx, x.gate, s.evidence(u, x.req.Header.Get("User-Agent")), u, limit)
+}
+
+// fromSource fetches what an anchor names. Nothing in the request tells who asks.
+func (s *sidecars) fromSource(ctx context.Context, u *url.URL, limit int64) ([]byte, error) {
+	if s.elsewhere.Add(1) > sourcesEach {
+		return nil, fmt.Errorf("more than %d fetches from where anchors say for one update", sourcesEach)
+	}
 	g := s.transit.gate
-	return g.sidecars.get(ctx, g, u, s.transit.req.Header.Get("User-Agent"), limit)
+	return g.sidecars.anew(ctx, g, s.evidence(u, AgentName), u, limit)
+}
+
+func (s *sidecars) evidence(u *url.URL, agent string) Evidence {
+	x := &s.transit
+	return Evidence{Upstream: x.gate.Upstream, UserAgent: agent, Follow: FollowUnder(x.policy, u, s.sources)}
+}
+
+// besideOther returns where the sidecar that is at u, in the folder of base, would be in the folder of other: called as
+// the file at other where it is called as that at base.
+func besideOther(u, base, other *url.URL) (*url.URL, bool) {
+	if other == nil {
+		return nil, false
+	}
+	dir, name := path.Split(u.EscapedPath())
+	baseDir, baseName := path.Split(base.EscapedPath())
+	otherDir, otherName := path.Split(other.EscapedPath())
+	if dir != baseDir || name == "" || baseName == "" || otherName == "" {
+		return nil, false
+	}
+	if suffix, ok := strings.CutPrefix(name, baseName); ok {
+		name = otherName + suffix
+	}
+	out, err := other.Parse(originOf(other) + otherDir + name)
+	return out, err == nil && webAddress(out) && canonicalURL(out) != canonicalURL(u)
 }
 
 // fromVault returns what a client has just fetched from u.
@@ -65,7 +113,7 @@ func (s *sidecars) fromVault(u *url.URL, limit int64) ([]byte, bool) {
 	x := s.transit
 	vault, now := x.gate.Vault, x.gate.Now()
 	x.req = x.req.Clone(context.Background())
-	x.req.URL = u
+	x.req.URL, x.place = u, place{}
 	key, shared := x.flightKey()
 	if !shared {
 		return nil, false
@@ -87,127 +135,4 @@ func (s *sidecars) fromVault(u *url.URL, limit int64) ([]byte, bool) {
 		return nil, false
 	}
 	return b, true
-}
-
-// sidecarCache keeps the last sidecars for some seconds: the packages of one update share them.
-type sidecarCache struct {
-	once  singleflight.Group
-	mu    sync.Mutex
-	by    map[string]sidecar
-	bytes int
-}
-
-type sidecar struct {
-	body     []byte
-	err      error // verify.ErrNotExist
-	etag     string
-	modified string
-	fetched  time.Time
-}
-
-func newSidecarCache() *sidecarCache { return &sidecarCache{by: map[string]sidecar{}} }
-
-// get returns the sidecar at u. All who want the same at the same time wait for one fetch, which no single one of
-// them can cancel.
-func (c *sidecarCache) get(ctx context.Context, g *Gate, u *url.URL, agent string, limit int64) ([]byte, error) {
-	key := canonicalURL(u) + "\n" + agent
-	c.mu.Lock()
-	kept, ok := c.by[key]
-	c.mu.Unlock()
-	if ok && g.Now().Sub(kept.fetched) < sidecarFresh {
-		return kept.within(limit)
-	}
-	result := c.once.DoChan(fmt.Sprintf("%s\n%d", key, limit), func() (any, error) {
-		ctx, cancel := context.WithTimeout(g.closing, sidecarTime)
-		defer cancel()
-		got, err := g.fetchSidecar(ctx, u, agent, limit, kept)
-		if err == nil {
-			c.keep(key, got)
-		}
-		return got, err
-	})
-	select {
-	case r := <-result:
-		if r.Err != nil {
-			return nil, r.Err
-		}
-		return r.Val.(sidecar).within(limit)
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (s sidecar) within(limit int64) ([]byte, error) {
-	if s.err == nil && int64(len(s.body)) > limit {
-		return nil, verify.ErrTooLarge
-	}
-	return s.body, s.err
-}
-
-func (c *sidecarCache) keep(key string, s sidecar) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.bytes += len(s.body) - len(c.by[key].body)
-	c.by[key] = s
-	for k, old := range c.by {
-		if c.bytes <= sidecarMemory && len(c.by) <= 1024 {
-			break
-		}
-		if k != key || c.bytes > sidecarMemory && len(c.by) == 1 {
-			delete(c.by, k)
-			c.bytes -= len(old.body)
-		}
-	}
-}
-
-// fetchSidecar asks the origin, whether it still is what is kept if anything is.
-func (g *Gate) fetchSidecar(ctx context.Context, u *url.URL, agent string, limit int64, kept sidecar) (sidecar, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return sidecar{}, fmt.Errorf("asking for a sidecar: %w", err)
-	}
-	req.Header.Set("Accept", "*/*")
-	req.Header.Set("Accept-Encoding", "identity")
-	req.Header.Set("User-Agent", agent)
-	req.Header.Set("Cache-Control", "max-age=0")
-	if kept.etag != "" {
-		req.Header.Set("If-None-Match", kept.etag)
-	}
-	if kept.modified != "" {
-		req.Header.Set("If-Modified-Since", kept.modified)
-	}
-	resp, err := g.Upstream.RoundTrip(req)
-	if err != nil {
-		return sidecar{}, fmt.Errorf("fetching sidecar %s: %w", redactedURL(u), err)
-	}
-	defer resp.Body.Close()
-	got := sidecar{etag: resp.Header.Get("Etag"), modified: resp.Header.Get("Last-Modified"), fetched: g.Now()}
-	switch resp.StatusCode {
-	case http.StatusOK:
-	case http.StatusNotModified:
-		if kept.etag == "" && kept.modified == "" {
-			return sidecar{}, fmt.Errorf("fetching sidecar %s: the origin answered 304, although it was not asked whether anything has changed", redactedURL(u))
-		}
-		kept.fetched = got.fetched
-		return kept, nil
-	case http.StatusNotFound, http.StatusGone, http.StatusForbidden:
-		got.err, got.etag, got.modified = verify.ErrNotExist, "", ""
-		return got, nil
-	default:
-		return sidecar{}, fmt.Errorf("fetching sidecar %s: the origin answered %d", redactedURL(u), resp.StatusCode)
-	}
-	if err := decode(resp, artifactName(resp.Header, u)); err != nil {
-		return sidecar{}, err
-	}
-	if resp.ContentLength < 0 && !EndKnown(resp) {
-		return sidecar{}, errors.New("fetching a sidecar: the origin sends neither a length nor an end mark")
-	}
-	got.body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
-	if err != nil {
-		return sidecar{}, fmt.Errorf("fetching sidecar %s: %w", redactedURL(u), err)
-	}
-	if int64(len(got.body)) > limit {
-		return sidecar{}, verify.ErrTooLarge
-	}
-	return got, nil
 }

@@ -24,6 +24,7 @@ type transit struct {
 	policy  *policy.Policy // in force when the request came
 	ask     policy.Request
 	plan    policy.Plan
+	place   place // where a redirect has led the client
 }
 
 // answer does the whole of it.
@@ -268,6 +269,7 @@ func (x *transit) flightKey() (key string, shared bool) {
 	part(fmt.Sprint(x.plan.Scope, x.plan.HoldAll))
 	part(x.req.Header.Get("User-Agent"))
 	part(upstreamAccept(x.req.Header))
+	x.place.key(h)
 	shared = shareable(x.req)
 	if !shared {
 		part(clientKey(x.ask.Client))

@@ -42,6 +42,8 @@ func (r *running) build() (err error) {
 	if err != nil {
 		return err
 	}
+	r.refreshers = proxy.NewRefreshers(r.gate)
+	r.policy.enforced = r.refreshers.Wake
 	if r.users, err = loadUsers(c.Auth.Htpasswd, r.logger); err != nil {
 		return err
 	}

@@ -49,6 +49,9 @@ func readPolicy(path string) (*policy.Policy, []string, error) {
 	if err == nil {
 		err = checkPolicyLists(p)
 	}
+	if err == nil {
+		err = checkPolicyRoots(p)
+	}
 	return p, append(named.opened, filepath.Clean(path)), advisePolicy(err)
 }
 
@@ -95,6 +98,8 @@ type policyFile struct {
 	metrics *proxy.Metrics
 	log     *zap.Logger
 
+	enforced func() // called when another policy has come into force; may be nil
+
 	current atomic.Pointer[policy.Policy]
 
 	mu      sync.Mutex // guards what follows
@@ -117,6 +122,9 @@ func (f *policyFile) enforce(p *policy.Policy, what string) error {
 		return fmt.Errorf("recording the policy: %w", err)
 	}
 	f.current.Store(p)
+	if f.enforced != nil {
+		f.enforced()
+	}
 	f.log.Info("policy "+what, zap.String("policy", policyName(f.path)), zap.Stringer("sha256", p.Digest()), zap.Strings("channels", p.Channels()))
 	for _, w := range p.Warnings(time.Now()) {
 		f.log.Warn("policy", zap.String("warning", w))

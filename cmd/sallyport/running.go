@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,7 @@ type running struct {
 	server      *proxy.Server
 	upstream    *proxy.Upstream
 	revocations *proxy.Revocations
+	refreshers  *proxy.Refreshers
 	metrics     *proxy.Metrics
 	console     *http.Server
 	control     *http.Server
@@ -39,6 +41,7 @@ type running struct {
 	policyChanged chan struct{}
 	failed        chan error // the first server that ends although nobody told it to
 	stopWatching  context.CancelFunc
+	watching      sync.WaitGroup // what stopWatching ends
 	stopping      atomic.Bool
 }
 
@@ -158,7 +161,8 @@ func (r *running) proxyAddress() string { return reachable(r.listeners.proxy[0].
 func (r *running) watch() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stopWatching = cancel
-	go r.revocations.Run(ctx)
+	r.watching.Go(func() { r.revocations.Run(ctx) })
+	r.watching.Go(func() { r.refreshers.Run(ctx) })
 	if r.config.Policy == "" {
 		return nil
 	}
@@ -181,6 +185,7 @@ func (r *running) stop(grace context.Context, why error) error {
 		r.control.Close()
 	}
 	r.console.Close()
+	r.unwatch(grace)
 	r.upstream.CloseIdle()
 	message := "stopped"
 	if why != nil {
@@ -194,6 +199,20 @@ func (r *running) stop(grace context.Context, why error) error {
 	return nil
 }
 
+// unwatch waits until nothing is refreshed any more, so that the log can be closed.
+func (r *running) unwatch(grace context.Context) {
+	ended := make(chan struct{})
+	go func() {
+		r.watching.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-grace.Done():
+		r.logger.Warn("refreshing did not end in time")
+	}
+}
+
 // abandon closes what a start that failed has opened.
 func (r *running) abandon() {
 	r.stopping.Store(true)
@@ -201,6 +220,7 @@ func (r *running) abandon() {
 	cancel()
 	if r.stopWatching != nil {
 		r.stopWatching()
+		r.watching.Wait()
 	}
 	if r.console != nil {
 		r.server.Shutdown(now)

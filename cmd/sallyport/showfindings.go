@@ -86,6 +86,7 @@ func (p paragraph) findings(list []audit.Finding) {
 			g.where(), printable.Text(g.Detail, 600))
 	}
 	t.Flush()
+	p.statements(list)
 }
 
 // findingGroup is what was found in the same words of one or more inner files.
@@ -99,7 +100,7 @@ func groupFindings(list []audit.Finding) []*findingGroup {
 	var groups []*findingGroup
 	known := map[string]*findingGroup{}
 	for _, f := range list {
-		key := strings.Join([]string{f.Status.String(), f.Code, f.Signer, strings.Join(f.Anchors, " "), f.Detail}, "\x00")
+		key := strings.Join([]string{f.Status.String(), f.Code, f.Signer, f.Issuer, strings.Join(f.Anchors, " "), f.Detail}, "\x00")
 		g := known[key]
 		if g == nil || f.Subject == "" {
 			g = &findingGroup{Finding: f}

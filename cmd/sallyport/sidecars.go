@@ -11,16 +11,17 @@ import (
 	"os"
 	"path"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport-project/sallyport/internal/printable"
+	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/proxy"
 	"github.com/sallyport-project/sallyport/verify"
 )
 
-// folderSidecars finds what is published beside a file in a folder of this machine: by host and path of its URL, by
-// path alone, or by base name. No reference leads out of the folder.
+// folderSidecars finds in a folder of this machine what is published beside a file or where an anchor says: by host and path
+// of its URL, with its query if it has one; by path alone; or by base name. No reference leads out of the folder.
 type folderSidecars struct {
 	root *os.Root
 	base *url.URL // of the file; nil if it has none
@@ -57,8 +58,11 @@ func (s *folderSidecars) names(ref string) []string {
 	}
 	clean := strings.TrimPrefix(path.Clean("/"+u.Path), "/")
 	var names []string
-	if u.Hostname() != "" {
-		names = append(names, path.Join(strings.ToLower(u.Hostname()), clean))
+	if host := strings.ToLower(u.Hostname()); host != "" {
+		if u.RawQuery != "" {
+			names = append(names, path.Join(host, clean)+"?"+u.RawQuery)
+		}
+		names = append(names, path.Join(host, clean))
 	}
 	names = append(names, clean, path.Base(clean))
 	return names
@@ -78,17 +82,18 @@ func readSidecar(r io.ReadCloser, limit int64) ([]byte, error) {
 
 // How many sidecars are fetched for one run, and how long one may take.
 const (
-	maxSidecars = 64
+	maxSidecars = 512
 	sidecarTime = time.Minute
 )
 
-// originSidecars fetches what is published beside a file from the file's own origin, as the gate does.
+// originSidecars fetches what is published beside a file from the file's own origin, and from where the anchors say, as
+// the gate does.
 type originSidecars struct {
 	upstream http.RoundTripper
+	policy   *policy.Policy
 	base     *url.URL
-
-	mu    sync.Mutex
-	count int
+	sources  proxy.Sources
+	count    atomic.Int32
 }
 
 // Fetch implements verify.Sidecars.
@@ -97,42 +102,16 @@ func (s *originSidecars) Fetch(ctx context.Context, ref string, limit int64) ([]
 	if err != nil {
 		return nil, fmt.Errorf("reading the address of a sidecar: %w", err)
 	}
-	shown := printable.Text(u.Redacted(), 300)
-	if !strings.EqualFold(u.Scheme, s.base.Scheme) || !strings.EqualFold(u.Host, s.base.Host) || u.User != nil {
-		return nil, fmt.Errorf("sidecar %s is not on the update's own origin", shown)
+	own := strings.EqualFold(u.Scheme, s.base.Scheme) && strings.EqualFold(u.Host, s.base.Host) && u.User == nil
+	if !own && !s.sources.Hold(u) {
+		return nil, fmt.Errorf("sidecar %s is neither on the update's own origin nor where an anchor of the channel says", printable.Text(u.Redacted(), 300))
 	}
-	s.mu.Lock()
-	s.count++
-	tooMany := s.count > maxSidecars
-	s.mu.Unlock()
-	if tooMany {
+	if s.count.Add(1) > maxSidecars {
 		return nil, fmt.Errorf("more than %d sidecars", maxSidecars)
 	}
 	ctx, cancel := context.WithTimeout(ctx, sidecarTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("asking for a sidecar: %w", err)
-	}
-	req.Header.Set("Accept", "*/*")
-	req.Header.Set("Accept-Encoding", "identity")
-	resp, err := s.upstream.RoundTrip(req)
-	if err != nil {
-		return nil, fmt.Errorf("fetching sidecar %s: %w", shown, err)
-	}
-	switch coding := strings.ToLower(resp.Header.Get("Content-Encoding")); {
-	case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone || resp.StatusCode == http.StatusForbidden:
-		err = verify.ErrNotExist
-	case resp.StatusCode != http.StatusOK:
-		err = fmt.Errorf("fetching sidecar %s: the origin answered %d", shown, resp.StatusCode)
-	case coding != "" && coding != "identity":
-		err = fmt.Errorf("fetching sidecar %s: the origin sent a content coding that was not asked for", shown)
-	case resp.ContentLength < 0 && !proxy.EndKnown(resp):
-		err = fmt.Errorf("fetching sidecar %s: the origin sends neither a length nor an end mark", shown)
-	}
-	if err != nil {
-		resp.Body.Close()
-		return nil, err
-	}
-	return readSidecar(resp.Body, limit)
+	e := proxy.Evidence{Upstream: s.upstream, UserAgent: proxy.AgentName, Follow: proxy.FollowUnder(s.policy, u, s.sources)}
+	answer, err := e.Get(ctx, u, limit, proxy.EvidenceAnswer{})
+	return answer.Body, err
 }

@@ -35,9 +35,10 @@ func newVerify() *cobra.Command {
 		Use:   "verify FILE...",
 		Short: "Judge files as the proxy would",
 		Long: `Examine files and judge them by the policy, exactly as the proxy does with what it fetches. --channel or --url says
-which channel judges; with neither, the defaults of the policy do, and what is inside is shown as well. Evidence that is published beside a file is taken
-from the folder of --sidecars, else from the origin of --url; with neither, none is fetched. What the proxy remembers
-and what was released by hand in its state directory counts, if there is one, and is left as it is.
+which channel judges; with neither, the defaults of the policy do, and what is inside is shown as well. Evidence that is
+published beside a file, or where an anchor of the policy says, is taken from the folder of --sidecars (by host and path
+of its URL, by path, or by base name), else from there; without --sidecars and --url nothing is fetched. What the proxy
+remembers and what was released by hand in its state directory counts, if there is one, and is left as it is.
 
 The exit code is 0 if all files are allowed, 1 if one is refused, 2 if one could not be judged.`,
 		Args: cobra.ArbitraryArgs,
@@ -122,6 +123,9 @@ func (f *verifyFlags) judge(cmd *cobra.Command) (_ *judge, err error) {
 		return nil, err
 	}
 	j.trust = j.policy.Trust(base)
+	if f.channel != "" || f.url != "" {
+		j.trust = j.trust.Only(j.plan.Anchors) // as the gate does; whoever names no channel asks what there is to know
+	}
 	if err := f.openSidecars(c, j); err != nil {
 		return nil, err
 	}
@@ -170,7 +174,7 @@ func (f *verifyFlags) openSidecars(c config, j *judge) error {
 		if err != nil {
 			return err
 		}
-		j.sidecars = &originSidecars{upstream: upstream, base: j.request.URL}
+		j.sidecars = &originSidecars{upstream: upstream, policy: j.policy, base: j.request.URL, sources: proxy.NewSources(j.trust.Sources())}
 	case j.plan.Sidecars:
 		j.sidecars = noneGiven{}
 	}

@@ -22,6 +22,8 @@ import (
 	"github.com/sallyport-project/sallyport/verify/rpmrepo"
 	"github.com/sallyport-project/sallyport/verify/script"
 	"github.com/sallyport-project/sallyport/verify/signify"
+	"github.com/sallyport-project/sallyport/verify/sigstore"
+	"github.com/sallyport-project/sallyport/verify/tuf"
 	"github.com/sallyport-project/sallyport/verify/unpack"
 	"github.com/sallyport-project/sallyport/verify/vsix"
 )
@@ -46,6 +48,8 @@ func All() []verify.Verifier {
 		minisign.New(),
 		signify.New(),
 		detachedcms.New(),
+		tuf.New(),
+		sigstore.New(),
 		checksums.New(),
 		digest.New(),
 	}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/sallyport-project/sallyport/internal/printable"
+	"github.com/sallyport-project/sallyport/policy"
+	"github.com/sallyport-project/sallyport/verify"
+	"github.com/sallyport-project/sallyport/verify/tuf/client"
+)
+
+// checkPolicyRoots reads the root metadata that a policy's anchors begin with as those do that verify by it. A root that
+// its own keys have not signed vouches for nothing, and the policy is not put in force.
+func checkPolicyRoots(p *policy.Policy) error {
+	trust := p.Trust(verify.Trust{})
+	for i := range trust.TUF {
+		if err := checkRoots(&trust.TUF[i]); err != nil {
+			return err
+		}
+	}
+	for i := range trust.Sigstore {
+		if source := trust.Sigstore[i].RootSource; source != nil {
+			if err := checkRoots(source); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkRoots(a *verify.TUFAnchor) error {
+	for _, r := range a.Repositories {
+		if _, err := client.New(r.Root, nothingKept{}, client.Limits{}).State(); err != nil {
+			name := a.Anchor
+			if r.Name != "" {
+				name += ", repository " + r.Name
+			}
+			return fmt.Errorf("anchor %s: the root metadata cannot be used: %s", printable.Text(name, 200), printable.Text(err.Error(), 500))
+		}
+	}
+	return nil
+}
+
+// nothingKept is the state of a repository of which nothing is known but the root that a policy names.
+type nothingKept struct{}
+
+// Load returns nothing.
+func (nothingKept) Load(string) ([]byte, error) { return nil, nil }
+
+// Advance keeps nothing.
+func (nothingKept) Advance(string, []byte, []byte) error { return nil }
