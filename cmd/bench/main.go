@@ -1,10 +1,11 @@
 // Command bench measures a built sallyport beside its peers, in one run on one machine: goproxy alone, net/http serving
-// a file, and curl without any proxy; and, where they are installed, the tools that verify one kind of signature each. It
-// prints a table of ratios, medians of several rounds taken in turn, so that a machine whose speed drifts slows all of
-// them alike. It judges nothing and is no test.
+// a file, and curl without any proxy; where they are installed, the tools that verify one kind of signature each; and the
+// libraries for Sigstore and TUF that Sallyport is built on, bare. It prints a table of ratios, medians of several rounds
+// taken in turn, so that a machine whose speed drifts slows all of them alike. It judges nothing and is no test.
 //
-// The binary plays every part but curl's and the tools': it starts itself again as the origin, as the goproxy peer and to
-// make packages, so that each part is a process of its own whose processor time and memory the kernel accounts for.
+// The binary plays every part but curl's and the tools': it starts itself again as the origin, as the goproxy peer, as the
+// bare libraries and to make packages, so that each part is a process of its own whose processor time and memory the
+// kernel accounts for.
 package main
 
 import (
@@ -24,9 +25,9 @@ func main() {
 }
 
 func run() error {
-	part := flag.String("part", "", "used by bench itself: origin, goproxy or packages")
+	part := flag.String("part", "", "used by bench itself: origin, goproxy, packages, repositories, sigstore or tuf")
 	rounds := flag.Int("rounds", 5, "rounds of each measurement")
-	only := flag.String("only", "", "run only the measurements whose name or group (proxy, inside, tools) contains this")
+	only := flag.String("only", "", "run only the measurements whose name or group (proxy, inside, tools, frameworks) contains this")
 	binary := flag.String("sallyport", "", "a built sallyport; empty builds one")
 	dir := flag.String("dir", "", "where the samples of the parts lie (used by bench itself)")
 	flag.Parse()
@@ -39,6 +40,12 @@ func run() error {
 		return servePeer(ctx, *dir)
 	case "packages":
 		return makePackages(*dir)
+	case "repositories":
+		return serveRepositories(ctx, *dir)
+	case "sigstore":
+		return verifyBare(flag.Args())
+	case "tuf":
+		return downloadBare(flag.Args())
 	case "":
 	default:
 		return fmt.Errorf("there is no part %q", *part)

@@ -41,9 +41,10 @@ var (
 	proxying = &group{"proxy", (*stage).startParts}
 	inside   = &group{"inside", (*stage).prepareInside}
 	tools    = &group{"tools", (*stage).prepareTools}
+	library  = &group{"frameworks", (*stage).prepareFrameworks}
 )
 
-var measurements = slices.Concat(of(proxying, overNetwork), of(inside, ofContents), of(tools, besideTools))
+var measurements = slices.Concat(of(proxying, overNetwork), of(inside, ofContents), of(tools, besideTools), of(library, besideLibraries))
 
 // of puts measurements into a group.
 func of(g *group, list []measurement) []measurement {

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify/authenticode/authenticodetest"
+	"github.com/sallyport-project/sallyport/verify/sigstore/sigstoretest"
 )
 
 // stage is everything that runs during the measurements.
@@ -33,6 +34,10 @@ type stage struct {
 	pki                 *pki
 	proxy, peer, origin *exec.Cmd
 	clientCA            string // PEM file that clients of either proxy trust
+	instance            *sigstoretest.Instance
+	crowds              crowds
+	asked               int      // unrelated updates
+	ending              []func() // what else runs, to be ended
 }
 
 const mib = 1 << 20
@@ -89,7 +94,7 @@ func (s *stage) start(ctx context.Context, addr, name string, args ...string) (*
 	defer log.Close()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), "SALLYPORT_STATE="+filepath.Join(s.dir, "state"), "HTTPS_PROXY=", "HTTP_PROXY=", "https_proxy=", "http_proxy=")
+	cmd.Env = append(os.Environ(), "SALLYPORT_STATE="+filepath.Join(s.dir, "state-"+strings.ReplaceAll(addr, ":", "-")), "HTTPS_PROXY=", "HTTP_PROXY=", "https_proxy=", "http_proxy=")
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -105,6 +110,9 @@ func (s *stage) start(ctx context.Context, addr, name string, args ...string) (*
 }
 
 func (s *stage) close() {
+	for _, end := range s.ending {
+		end()
+	}
 	for _, cmd := range []*exec.Cmd{s.proxy, s.peer, s.origin} {
 		if cmd != nil && cmd.Process != nil {
 			cmd.Process.Signal(os.Interrupt)

@@ -86,7 +86,7 @@ func TestWholeManifest(t *testing.T) {
 	w.addMinisign()
 	w.add("nuget", "nuget/unsigned.nupkg", unsignedPackage(t), "FAIL expected")
 	w.add("nuget", "nuget/gone.nupkg", nil, "dotnet: PASS")
-	w.add("tuf", "tuf/root.json", []byte("{}"), "")
+	w.add("tuf-seed", "tuf/seeds.json", []byte("{}"), "")
 	w.add("minisign", "minisign/made/other.minisig", []byte("untrusted comment: "), "")
 	out, err := w.run(100)
 	if err != nil {
@@ -94,7 +94,7 @@ func TestWholeManifest(t *testing.T) {
 	}
 	for _, want := range []string{
 		"ours: valid minisign/valid", "ours: absent nuget/unsigned", "nuget/gone.nupkg", "the sample is not there", "a signature; its file is not there",
-		"   1 tuf", "minisign, signify: the untrusted comment",
+		"   1 tuf-seed: a root to begin with", "minisign, signify: the untrusted comment",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)

@@ -39,10 +39,10 @@ func (d *derivation) all(ctx context.Context, results []result) error {
 	d.kinds = map[string]*tally{}
 	seen := map[string]bool{}
 	for _, r := range results {
-		if r.subject == nil || len(r.findings) == 0 || seen[r.subject.file] || !r.ours.accepted && !d.session.believe(ctx, &r) {
+		if r.subject == nil || len(r.findings) == 0 || seen[r.subject.key()] || !r.ours.accepted && !d.session.believe(ctx, &r) {
 			continue
 		}
-		seen[r.subject.file] = true
+		seen[r.subject.key()] = true
 		if err := d.sample(ctx, r); err != nil {
 			return err
 		}
@@ -68,6 +68,9 @@ func (d *derivation) sample(ctx context.Context, r result) error {
 		}
 		changed := flip(f.data, at)
 		here := free
+		if f.data[0] == '{' && sameJSON(f.data, changed) {
+			here = append(slices.Clip(free), region{at, at + 1, "JSON: another spelling of the same", false})
+		}
 		if len(t.partly) > 0 && sameContent(f.data, changed) {
 			here = append(slices.Clip(free), region{at, at + 1, t.partly, false})
 		}
@@ -85,7 +88,7 @@ func (d *derivation) sample(ctx context.Context, r result) error {
 // show in the findings.
 func (d *derivation) beside(ctx context.Context, f *subject, name string, before []verify.Finding) error {
 	s := d.session
-	file := s.store.find(name, "")
+	file := s.sidecars(f).find(name)
 	with := func(content []byte) []verify.Finding {
 		from := s.sidecars(f)
 		from.changed = map[string][]byte{name: content}
@@ -105,7 +108,11 @@ func (d *derivation) beside(ctx context.Context, f *subject, name string, before
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		d.judge(t, name+" of "+path.Base(f.file), at, before, with(flip(file.data, at)), free)
+		changed, here := flip(file.data, at), free
+		if sameJSON(file.data, changed) {
+			here = append(slices.Clip(free), region{at, at + 1, "JSON: another spelling of the same", false})
+		}
+		d.judge(t, file.file+" of "+path.Base(f.file), at, before, with(changed), here)
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ type kind struct {
 	// repository is how many leading parts of a sample's name are the root of its repository; 0 means it has none.
 	repository int
 	trust      trustOf
+	// laidOut returns the files that a sample is about where the samples do not lie as they are published; nil where they do.
+	laidOut func(s *session, r row, found *sample) ([]*subject, string)
 }
 
 // trustOf says whom the operator trusts, for samples of a kind.
@@ -48,10 +50,18 @@ var kinds = map[string]kind{
 	"rpm":                     {reference: (*session).rpmkeys, trust: keyrings},
 	"rpm-repo":                {reference: (*session).rpmkeys, signatures: []string{".asc"}, keys: []string{".gpg"}, repository: 2, trust: keyrings},
 	"kernel-module-cms":       {trust: secureBoot},
+	"sigstore-bundle":         {laidOut: (*session).bundles},
+	"slsa-provenance":         {laidOut: (*session).bundles},
+	"slsa-vsa":                {laidOut: (*session).bundles},
+	"npm-attestations":        {laidOut: (*session).attestations},
+	"tuf":                     {laidOut: (*session).repositories},
 }
 
 // notOfAKind are kinds that look like one of the above, with the reason why they are not judged.
 var notOfAKind = map[string]string{
+	"npm-keys":                    "keys of a registry, by which npm-attestations are judged",
+	"tuf-seed":                    "a root to begin with, and no repository",
+	"tuf-vectors":                 "recorded cases of public suites: the drivers of these run them against cmd/conformance",
 	"authenticode-appx-signature": "a signature without its package",
 	"openpgp-dsc":                 "a list of a source package's files (deb822); lists of digests that are looked for beside a file are those of chapter checksums",
 }
@@ -66,6 +76,9 @@ func (s *session) subjects(r row, k kind) ([]*subject, string) {
 	found := s.store.find(r.file, r.sha256)
 	if found == nil {
 		return nil, "the sample is not there"
+	}
+	if k.laidOut != nil {
+		return k.laidOut(s, r, found)
 	}
 	for _, name := range k.lists {
 		if path.Base(r.file) == name {

@@ -168,7 +168,7 @@ func TestRealSamplesAgree(t *testing.T) {
 func TestFetchAsksForNothingThatIsThere(t *testing.T) {
 	w := newWorld(t)
 	w.add("nuget", "nuget/a.nupkg", []byte("a"), "")
-	w.add("tuf", "tuf/gone", nil, "")
+	w.add("tuf-seed", "tuf/gone", nil, "")
 	rows, err := parseManifest(strings.Join(w.lines, "\n"))
 	if err != nil {
 		t.Fatal(err)

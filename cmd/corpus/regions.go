@@ -28,6 +28,8 @@ func regionsOf(file string, data []byte) []region {
 		return zipRegions(file, data)
 	case bytes.HasPrefix(data, []byte("\xed\xab\xee\xdb")):
 		return rpmRegions(data)
+	case bytes.HasPrefix(data, []byte("{")):
+		return jsonRegions(data)
 	case strings.HasSuffix(file, ".cat"):
 		return cmsRegions(data, []extent{{0, 0, len(data)}})
 	case strings.HasSuffix(file, ".minisig"), bytes.HasPrefix(data, []byte("untrusted comment: ")):

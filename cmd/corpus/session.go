@@ -9,10 +9,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
 	"github.com/sallyport-project/sallyport/verify/formats"
+	"github.com/sallyport-project/sallyport/verify/tuf"
 )
 
 // origin is where samples of repositories pretend to be from.
@@ -46,6 +49,13 @@ func newSession(ctx context.Context, o options, rows []row, st *store) (*session
 	return s, nil
 }
 
+// afresh returns an Examiner to which every TUF repository is new: what is known of one would outlive a change to what it serves.
+func afresh(e *verify.Examiner) *verify.Examiner {
+	own := *e
+	own.Verifiers = append(slices.DeleteFunc(slices.Clone(e.Verifiers), func(v verify.Verifier) bool { return v.Method() == "tuf" }), tuf.New())
+	return &own
+}
+
 func (s *session) close() { os.RemoveAll(s.tmp) }
 
 // subject is a file that is judged, as it would come in.
@@ -58,7 +68,10 @@ type subject struct {
 	anchor []key // the keys in trust
 	// believed is set where an authority that comes with the sample is trusted for once.
 	believed string
-	as       string // where it is not judged as what the manifest says, what it is judged as
+	alias    map[string]string // what lies elsewhere than it is published, as in beside
+	at       time.Time         // of judgement; zero is that of the flags
+	bundle   string            // the file that is judged with it, as in the manifest; "" for what lies beside it by itself
+	as       string            // where it is not judged as what the manifest says, what it is judged as
 }
 
 func (s *session) subject(r row, k kind, f *sample) *subject {
@@ -74,16 +87,23 @@ func (s *session) subject(r row, k kind, f *sample) *subject {
 	return out
 }
 
+// key names a subject among those of all samples.
+func (f *subject) key() string { return f.file + " " + f.bundle }
+
 // sidecars returns what lies beside the subject.
 func (s *session) sidecars(f *subject) *beside {
-	return &beside{store: s.store, dir: path.Dir(f.file), root: f.root, asked: map[string]bool{}}
+	return &beside{store: s.store, dir: path.Dir(f.file), root: f.root, alias: f.alias, asked: map[string]bool{}}
 }
 
 // examine asks our verifiers, through the Examiner and with Taps as the proxy does.
 func (s *session) examine(ctx context.Context, f *subject, data []byte, sidecars *beside) []verify.Finding {
 	head := data[:min(len(data), verify.SniffLen)]
+	at := s.at
+	if !f.at.IsZero() {
+		at = f.at
+	}
 	a := &verify.Artifact{
-		Name: path.Base(f.file), URL: f.url, Size: int64(len(data)), Fetched: s.at, Content: bytes.NewReader(data),
+		Name: path.Base(f.file), URL: f.url, Size: int64(len(data)), Fetched: at, Content: bytes.NewReader(data),
 		Format: verify.Sniff(head, path.Base(f.file)), Digests: verify.Digests{SHA256: sha256.Sum256(data)},
 	}
 	if tap := s.examiner.Tap(head); tap != nil {
@@ -91,8 +111,12 @@ func (s *session) examine(ctx context.Context, f *subject, data []byte, sidecars
 		a.Digests.Taps = map[string][]byte{}
 		tap.Sum(a.Digests.Taps)
 	}
-	a.Role = s.examiner.Classify(a)
-	return s.examiner.Examine(ctx, a, verify.Env{Sidecars: sidecars, Memory: &memory{}, Trust: f.trust, At: s.at}).Findings
+	examiner := s.examiner
+	if len(f.trust.TUF) > 0 {
+		examiner = afresh(examiner)
+	}
+	a.Role = examiner.Classify(a)
+	return examiner.Examine(ctx, a, verify.Env{Sidecars: sidecars, Memory: &memory{}, Trust: f.trust, At: at}).Findings
 }
 
 // judge returns a result for each file that a sample is about, or one that says why there is none.

@@ -56,12 +56,21 @@ func withCRLF(data []byte) []byte {
 // beside is verify.Sidecars over the folder of a sample, in whichever of the store's directories a file lies.
 type beside struct {
 	store *store
-	dir   string // of the sample, slash-separated, below the store's directories
-	root  string // what the root of the sample's URL is; "" where it has no URL
+	dir   string            // of the sample, slash-separated, below the store's directories
+	root  string            // what the root of the sample's URL is; "" where it has no URL
+	alias map[string]string // files that lie under another name, below the store's directories
 	// changed are contents that stand in for what the folder has, by file name below the store's directories; nil is
 	// that there is none.
 	changed map[string][]byte
 	asked   map[string]bool // files that were found
+}
+
+// find returns the file that is published under a name below the store's directories, or nil.
+func (b *beside) find(name string) *sample {
+	if other, ok := b.alias[name]; ok {
+		name = other
+	}
+	return b.store.find(name, "")
 }
 
 // Fetch implements verify.Sidecars.
@@ -82,7 +91,7 @@ func (b *beside) Fetch(_ context.Context, ref string, limit int64) ([]byte, erro
 		return nil, verify.ErrNotExist
 	}
 	if !ok {
-		found := b.store.find(name, "")
+		found := b.find(name)
 		if found == nil {
 			return nil, verify.ErrNotExist
 		}

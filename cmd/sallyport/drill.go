@@ -35,11 +35,13 @@ func newDrill() *cobra.Command {
 
 Each attack is made again without its harm: programs that do nothing, signed by keys that exist only while the drill
 runs. A proxy of the drill's own, with a state of its own, takes these keys for the vendors' in addition to the real
-ones, and judges by the policy given, by that of --config, or by the built-in one. Nothing leaves this machine, and
+ones, and judges by the policy given, by that of --config, or by the built-in one. Attacks on TUF and Sigstore are
+judged by a policy of the drill's own, since who signs there is a matter of each site. Nothing leaves this machine, and
 nothing that a running proxy remembers or releases is touched.
 
 Each row is a file that was served and what the proxy made of it. A genuine one has to pass, or else the refusal of the
-other means nothing. The exit code is 1 if an attack got through.
+other means nothing. The exit code is 1 if an attack got through. What nothing can tell from what is genuine is shown
+getting through, and does not count.
 
 With --write everything that was served is left in a folder, with the roots, a configuration and a policy to look at it
 with this program or others.`,
@@ -148,10 +150,17 @@ type drillRow struct {
 	file   string // where --write has left it
 }
 
-// failed reports whether an attack got through, or the drill shows nothing because the genuine file did not.
+// failed reports whether an attack got through that can be told, or the drill shows nothing because the genuine file did not.
 func (r drillResult) failed() bool {
-	return slices.ContainsFunc(r.rows, func(row drillRow) bool { return row.answer.through != row.shot.genuine })
+	return slices.ContainsFunc(r.rows, func(row drillRow) bool { return row.answer.through != row.shot.genuine && !row.untold() })
 }
+
+// passed reports whether an attack got through that nothing tells from what is genuine.
+func (r drillResult) passed() bool {
+	return slices.ContainsFunc(r.rows, func(row drillRow) bool { return row.untold() && row.answer.through })
+}
+
+func (row drillRow) untold() bool { return row.shot.untold != "" }
 
 // runDrill tries the attacks, one after the other, and leaves what was served in the folder called write, if that is
 // not empty.
@@ -162,12 +171,35 @@ func runDrill(ctx context.Context, c config, attacks []drillAttack, write string
 			return nil, err
 		}
 	}
+	keys, err := newDrillKeys()
+	if err != nil {
+		return nil, err
+	}
+	for _, own := range []bool{false, true} {
+		of := slices.DeleteFunc(slices.Clone(attacks), func(a drillAttack) bool { return a.own != own })
+		if len(of) == 0 {
+			continue
+		}
+		some, err := tryAll(ctx, c, keys, of, own, folder)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, some...)
+	}
+	if folder != "" {
+		err = folder.rest(keys, results)
+	}
+	return results, err
+}
+
+// tryAll tries attacks that are judged by the same policy.
+func tryAll(ctx context.Context, c config, keys *drillKeys, attacks []drillAttack, own bool, folder drillFolder) (results []drillResult, err error) {
 	var hosts []string
 	for _, a := range attacks {
 		hosts = append(hosts, a.hosts...)
 	}
 	slices.Sort(hosts)
-	r, err := openDrillRange(c, slices.Compact(hosts))
+	r, err := openDrillRange(c, keys, slices.Compact(hosts), own)
 	if err != nil {
 		return nil, err
 	}
@@ -179,10 +211,7 @@ func runDrill(ctx context.Context, c config, attacks []drillAttack, write string
 		}
 		results = append(results, result)
 	}
-	if folder != "" {
-		err = folder.rest(r, results)
-	}
-	return results, err
+	return results, nil
 }
 
 func (r *drillRange) try(ctx context.Context, a drillAttack, folder drillFolder) (drillResult, error) {
@@ -229,6 +258,8 @@ func (r *drillRange) unseen(address string) bool {
 func (row drillRow) answered() string {
 	a := row.answer
 	switch {
+	case a.through && row.untold():
+		return fmt.Sprintf("let through, as nothing tells (%d)", a.status)
 	case a.through && !row.shot.genuine:
 		return fmt.Sprintf("GOT THROUGH (%d)", a.status)
 	case a.through:
@@ -290,6 +321,7 @@ func printDrill(w io.Writer, results []drillResult, stories bool) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ATTACK\tSERVED\tTHE PROXY\tFINDING\tRULE")
 	bad, files := 0, 0
+	var passed []string
 	for _, r := range results {
 		name := r.attack.name
 		for _, row := range r.rows {
@@ -299,6 +331,9 @@ func printDrill(w io.Writer, results []drillResult, stories bool) error {
 		}
 		if r.failed() {
 			bad++
+		}
+		if r.passed() {
+			passed = append(passed, r.attack.name)
 		}
 	}
 	if err := t.Flush(); err != nil {
@@ -312,12 +347,16 @@ func printDrill(w io.Writer, results []drillResult, stories bool) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "\n%s, %s served; %s\n", count(len(results), "attack"), count(files, "file"), drillVerdict(bad, len(results)))
+	_, err := fmt.Fprintf(w, "\n%s, %s served; %s\n", count(len(results), "attack"), count(files, "file"), drillVerdict(bad, len(results), passed))
 	return err
 }
 
-func drillVerdict(bad, attacks int) string {
+func drillVerdict(bad, attacks int, passed []string) string {
 	switch {
+	case bad == 0 && len(passed) == attacks:
+		return "NOT STOPPED: nothing that this version evaluates tells it from what is genuine"
+	case bad == 0 && len(passed) > 0:
+		return fmt.Sprintf("all were stopped, and what was genuine passed, but for what nothing that this version evaluates tells: %s got through", strings.Join(passed, ", "))
 	case bad == 0 && attacks == 1:
 		return "it was stopped, and what was genuine passed"
 	case bad == 0:
@@ -368,10 +407,10 @@ func printDrillJSON(w io.Writer, results []drillResult) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	for _, r := range results {
-		doc := drillJSON{Attack: r.attack.name, Title: r.attack.title, Stopped: !r.failed()}
+		doc := drillJSON{Attack: r.attack.name, Title: r.attack.title, Stopped: !r.failed() && !r.passed()}
 		for _, row := range r.rows {
 			doc.Served = append(doc.Served, drillServed{
-				What: row.shot.what, URL: row.shot.url, Genuine: row.shot.genuine, Status: row.answer.status, Through: row.answer.through,
+				What: row.shot.what, URL: row.shot.url, Genuine: row.shot.genuine, Status: row.answer.status, Through: row.answer.through, Untold: row.shot.untold,
 				Finding: row.finding(), Rule: row.rule(), Record: row.answer.record.ID, File: row.file,
 			})
 		}
@@ -399,6 +438,7 @@ type drillServed struct {
 	Genuine bool   `json:"genuine"`
 	Status  int    `json:"status"` // HTTP status
 	Through bool   `json:"through"`
+	Untold  string `json:"untold,omitempty"` // why an attack cannot be told from what is genuine
 	Finding string `json:"finding"`
 	Rule    string `json:"rule"`
 	Record  string `json:"record,omitempty"` // in the drill's own log, which is gone

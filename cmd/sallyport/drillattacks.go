@@ -17,6 +17,7 @@ type drillAttack struct {
 	title string // one line
 	story string // what happened, and what is made of it here
 	hosts []string
+	own   bool // judged by a policy of the drill's own, which names the drill's keys
 	stage func(*drillRange) ([]drillShot, error)
 	// controls says what single controls would have made of the attack; nil where that would teach nothing.
 	controls func(context.Context, *drillRange, []drillShot) ([]drillControl, error)
@@ -29,6 +30,7 @@ type drillShot struct {
 	url     string
 	body    []byte
 	genuine bool
+	untold  string       // why an attack cannot be told from what is genuine; "" if it can, and has to be stopped
 	before  func() error // changes what the origins serve
 }
 
@@ -42,7 +44,7 @@ const (
 
 // drillAttacks are all that are known, in the order in which they are tried.
 func drillAttacks() []drillAttack {
-	return []drillAttack{
+	return append([]drillAttack{
 		attack3CX(),
 		{
 			name: "notepad++", title: "2025: the updater is led to an installer that nobody signed", hosts: []string{notepadHost},
@@ -87,7 +89,9 @@ func drillAttacks() []drillAttack {
 			story: "A mirror keeps serving the release of a day long past, so that no fix ever arrives. The release says itself until when it is valid.",
 			stage: stageFreeze,
 		},
-	}
+		attackAxios(),
+		attackTanStack(),
+	}, attacksTUF()...)
 }
 
 // put has an origin serve a file.
@@ -104,6 +108,18 @@ func (r *drillRange) put(host, path string, body []byte) string {
 		w.Write(body)
 	})
 	return "https://" + host + path
+}
+
+// site is the origin of a host that serves files by their paths.
+func (r *drillRange) site(host string) *fileSite {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, ok := r.serve[host].(*fileSite)
+	if !ok {
+		s = &fileSite{}
+		r.serve[host] = s
+	}
+	return s
 }
 
 // program is a signed program that does nothing.

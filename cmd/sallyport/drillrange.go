@@ -31,6 +31,7 @@ import (
 	"github.com/sallyport-project/sallyport/configs"
 	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/policy/audit"
+	"github.com/sallyport-project/sallyport/verify"
 	"github.com/sallyport-project/sallyport/verify/apt/apttest"
 	"github.com/sallyport-project/sallyport/verify/authenticode/authenticodetest"
 	"github.com/sallyport-project/sallyport/verify/trust"
@@ -40,23 +41,41 @@ import (
 // and throw-away keys that it takes for the vendors' as well, in addition to the real ones. Nothing leaves the machine
 // and nothing of it outlives the drill.
 type drillRange struct {
-	dir     string
-	proxy   *running
-	policy  *policy.Policy
-	origin  *http.Server
-	client  *http.Client
-	vendors *authenticodetest.CA // its signers are believed to be whom they say they are
-	clock   *authenticodetest.Signer
-	root    *x509.Certificate // of the origins
-	archive *apttest.Key      // signs for every anchor with a keyring
+	*drillKeys
+	own    bool // judged by the drill's own policy
+	dir    string
+	proxy  *running
+	policy *policy.Policy
+	origin *http.Server
+	client *http.Client
+	root   *x509.Certificate // of the origins
 
 	mu    sync.Mutex
 	serve map[string]http.Handler // by host
 }
 
-// openDrillRange starts the proxy and the origins for the hosts of the attacks.
-func openDrillRange(c config, hosts []string) (*drillRange, error) {
-	r := &drillRange{serve: map[string]http.Handler{}}
+// drillKeys are the keys that the drill's proxies believe in. They exist in this process only.
+type drillKeys struct {
+	vendors *authenticodetest.CA // its signers are believed to be whom they say they are
+	clock   *authenticodetest.Signer
+	archive *apttest.Key // signs for every anchor with a keyring
+	frameworks
+}
+
+func newDrillKeys() (k *drillKeys, err error) {
+	k = &drillKeys{vendors: authenticodetest.NewCA("Sallyport drill, trusted by nobody else")}
+	k.clock = k.vendors.TSA("Sallyport drill clock")
+	if k.archive, err = apttest.NewKey("Sallyport drill", time.Now().AddDate(-1, 0, 0), 0); err != nil {
+		return nil, err
+	}
+	k.frameworks, err = newFrameworks()
+	return k, err
+}
+
+// openDrillRange starts the proxy and the origins for the hosts of the attacks. The policy is the one in force, or the
+// drill's own.
+func openDrillRange(c config, keys *drillKeys, hosts []string, own bool) (*drillRange, error) {
+	r := &drillRange{drillKeys: keys, own: own, serve: map[string]http.Handler{}}
 	if err := r.open(c, hosts); err != nil {
 		return nil, errors.Join(err, r.close())
 	}
@@ -67,12 +86,14 @@ func (r *drillRange) open(c config, hosts []string) (err error) {
 	if r.dir, err = os.MkdirTemp("", "sallyport-drill-*"); err != nil {
 		return fmt.Errorf("making room for the drill: %w", err)
 	}
-	if err = r.makeKeys(); err != nil {
-		return err
-	}
 	address, roots, err := r.openOrigin(hosts)
 	if err != nil {
 		return fmt.Errorf("starting the origins of the drill: %w", err)
+	}
+	if r.own {
+		if err = r.openRepositories(); err != nil { // before the proxy asks for them
+			return err
+		}
 	}
 	if r.policy, err = r.readPolicy(c.Policy); err != nil {
 		return fmt.Errorf("policy:\n%w", err)
@@ -87,21 +108,13 @@ func (r *drillRange) open(c config, hosts []string) (err error) {
 	return r.openClient()
 }
 
-// makeKeys makes the keys that the drill's proxy believes in. They exist in this process only.
-func (r *drillRange) makeKeys() (err error) {
-	r.vendors = authenticodetest.NewCA("Sallyport drill, trusted by nobody else")
-	r.clock = r.vendors.TSA("Sallyport drill clock")
-	r.archive, err = apttest.NewKey("Sallyport drill", time.Now().AddDate(-1, 0, 0), 0)
-	return err
-}
-
 // configure returns the configuration in force with everything replaced that would leave the machine or the drill.
 func (r *drillRange) configure(c config, hosts []string, address, roots string) (config, stateDir, error) {
 	own := defaultConfig()
 	own.Listen, own.Console, own.Policy = "127.0.0.1:0", "", ""
 	own.Upstream.Roots, own.Upstream.AllowPrivate = []string{roots}, []string{"127.0.0.1"}
 	own.Upstream.Resolve = map[string]string{}
-	for _, h := range hosts {
+	for _, h := range append(r.sources(), hosts...) {
 		own.Upstream.Resolve[h] = address
 	}
 	own.Limits, own.Timeouts = c.Limits, c.Timeouts
@@ -116,6 +129,18 @@ func (r *drillRange) configure(c config, hosts []string, address, roots string) 
 		return config{}, "", err
 	}
 	return own, stateDir(filepath.Join(r.dir, "state")), nil
+}
+
+// sources are the hosts from which the policy's anchors take what they rest on, such as the metadata of a TUF repository. The
+// origins of the drill, which have nothing of that, are asked instead.
+func (r *drillRange) sources() (hosts []string) {
+	t := r.policy.Trust(verify.Trust{})
+	for _, source := range t.Sources() {
+		if u, err := url.Parse(source); err == nil && u.Hostname() != "" {
+			hosts = append(hosts, strings.ToLower(u.Hostname()))
+		}
+	}
+	return hosts
 }
 
 // writeRoots writes a set of roots and the drill's own: the set of a file, or the built-in one.
@@ -138,6 +163,13 @@ func (r *drillRange) writeRoots(name, file string, builtIn trust.Set) (string, e
 
 // readPolicy reads the policy in force, and lets the drill's key sign for every anchor that has a keyring.
 func (r *drillRange) readPolicy(path string) (*policy.Policy, error) {
+	if r.own {
+		dir := filepath.Join(r.dir, "policy")
+		if err := r.writePolicy(dir, "policy.yaml"); err != nil {
+			return nil, err
+		}
+		return policy.Parse("the drill's own policy", os.DirFS(dir), r.frameworks.policy())
+	}
 	public, err := r.archive.Public()
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -24,6 +25,9 @@ import (
 //	roots.pem      the root of every signer and timestamp; nobody has its key any more
 //	archive.asc    the key of the apt archives
 //	sallyport.yaml, policy.yaml, README.txt
+//	own/           the policy for attacks on TUF and Sigstore, with the roots that it names
+//
+// What is on the host of a TUF repository, or of a registry, lies below the name of the host.
 type drillFolder string
 
 // openDrillFolder makes the folder, or takes an empty one.
@@ -55,11 +59,21 @@ func (d drillFolder) shot(r *drillRange, attack string, s drillShot) (string, er
 	name := path.Base(u.Path)
 	r.mu.Lock()
 	archive, isArchive := r.serve[u.Host].(*apttest.Archive)
+	from, isSite := r.serve[u.Host].(drillSite)
 	r.mu.Unlock()
 	folder := filepath.Join(string(d), attack, side)
 	if isArchive {
 		name = u.Path
 		if err := archive.WriteFiles(filepath.Join(folder, "debian")); err != nil {
+			return "", fmt.Errorf("--write: %w", err)
+		}
+	}
+	if isSite {
+		name = path.Join(u.Host, u.Path)
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return "", fmt.Errorf("--write: %w", err)
+		}
+		if err := writeSite(from, folder, u.Host); err != nil {
 			return "", fmt.Errorf("--write: %w", err)
 		}
 	}
@@ -74,8 +88,11 @@ func (d drillFolder) shot(r *drillRange, attack string, s drillShot) (string, er
 }
 
 // rest writes everything but the files that were served.
-func (d drillFolder) rest(r *drillRange, results []drillResult) error {
-	key, err := r.archive.Public()
+func (d drillFolder) rest(k *drillKeys, results []drillResult) error {
+	key, err := k.archive.Public()
+	if err == nil && slices.ContainsFunc(results, func(r drillResult) bool { return r.attack.own }) {
+		err = k.writePolicy(filepath.Join(string(d), "own"), "policy.yaml")
+	}
 	if err != nil {
 		return fmt.Errorf("--write: %w", err)
 	}
@@ -84,7 +101,7 @@ func (d drillFolder) rest(r *drillRange, results []drillResult) error {
 		return fmt.Errorf("--write: %w", err)
 	}
 	for name, data := range map[string][]byte{
-		"roots.pem":      pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.vendors.Certificate.Raw}),
+		"roots.pem":      pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: k.vendors.Certificate.Raw}),
 		"archive.asc":    key,
 		"sallyport.yaml": []byte(drillConfigText),
 		"policy.yaml":    []byte(drillPolicyText),
@@ -109,7 +126,10 @@ func (d drillFolder) readme(results []drillResult) ([]byte, error) {
 				return nil, err
 			}
 			f := file{Path: filepath.ToSlash(rel), What: row.shot.what, Flags: "--url " + row.shot.url}
-			if head, _, ok := strings.Cut(f.Path, "/debian/"); ok {
+			switch head, _, ok := strings.Cut(f.Path, "/debian/"); {
+			case res.attack.own:
+				f.Flags = "--policy own/policy.yaml " + f.Flags + " --sidecars " + path.Join(strings.SplitN(f.Path, "/", 3)[:2]...)
+			case ok:
 				f.Flags += " --sidecars " + head
 			}
 			files = append(files, f)
@@ -170,6 +190,6 @@ and each file by the channel of its URL:
 # {{.What}}
 sallyport verify --config sallyport.yaml {{.Flags}} {{.Path}}
 {{end}}
-An old release is well signed. That it is older than what was seen before is known to a proxy only that has seen it:
-"sallyport drill replay" shows that, these files do not.
+An old release is well signed, and so is an old timestamp. That it is older than what was seen before is known to a proxy only that has seen it:
+"sallyport drill replay" and "sallyport drill tuf-rollback" show that, these files do not.
 `

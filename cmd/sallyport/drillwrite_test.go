@@ -67,7 +67,7 @@ func TestDrillWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range doc.Served {
-			genuine[s.File] = s.Genuine
+			genuine[s.File] = s.Genuine || s.Untold != ""
 		}
 	}
 	readme, err := os.ReadFile(filepath.Join(dir, "README.txt"))
@@ -89,7 +89,7 @@ func TestDrillWrites(t *testing.T) {
 		}
 		code, out, errs := verifyBy(t, words[2:]...)
 		// That a release is old is known only where a newer one was seen.
-		if passed := code == exitDone; passed != pass && !strings.HasPrefix(file, "replay/attack/") {
+		if passed := code == exitDone; passed != pass && !strings.HasPrefix(file, "replay/attack/") && !strings.HasPrefix(file, "tuf-rollback/attack/") {
 			t.Errorf("%s: exit code %d\n%s%s", file, code, out, errs)
 		}
 	}

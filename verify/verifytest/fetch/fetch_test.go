@@ -3,6 +3,7 @@ package fetch
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"os"
 	"path/filepath"
@@ -47,6 +48,28 @@ func TestUntar(t *testing.T) {
 	}
 	if err := untar(bytes.NewReader(b.Bytes()), []File{{Name: "y", Inner: "usr/abd"}}, dir); err == nil {
 		t.Error("a file that is not there was unpacked")
+	}
+}
+
+// TestPackageItself: a package is stored as it came, beside a file that is in it.
+func TestPackageItself(t *testing.T) {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	w := tar.NewWriter(z)
+	w.WriteHeader(&tar.Header{Name: "package/abc", Size: 3, Mode: 0o644})
+	w.Write([]byte("abc"))
+	w.Close()
+	z.Close()
+	dir := t.TempDir()
+	inner := File{Name: "abc", Inner: "package/abc", SHA256: sumOfABC}
+	if err := packedFiles(bytes.NewReader(b.Bytes()), []File{{Name: "a.tgz", Inner: whole}, inner}, dir); err != nil || !inner.Present(dir) {
+		t.Error("not unpacked:", err)
+	}
+	if got, _ := os.ReadFile(filepath.Join(dir, "a.tgz")); !bytes.Equal(got, b.Bytes()) {
+		t.Errorf("stored %d bytes of %d", len(got), b.Len())
+	}
+	if err := packedFiles(bytes.NewReader(b.Bytes()), []File{{Name: "b.tgz", Inner: whole, SHA256: sumOfABC}}, dir); err == nil {
+		t.Error("a package with another digest was stored")
 	}
 }
 

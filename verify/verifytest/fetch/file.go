@@ -9,10 +9,15 @@ import (
 	"path/filepath"
 )
 
+// whole is File.Inner for a package as it came.
+const whole = "."
+
 // File is one file of a package.
 type File struct {
-	Name  string // where it goes below the directory of the samples, slash-separated
-	Inner string // its path inside the package; of a source package the name of one of its files, or "archive suffix:path"
+	Name string // where it goes below the directory of the samples, slash-separated
+	// Inner is its path inside the package; of a source package the name of one of its files, or "archive suffix:path"; of an
+	// npm package "." for the package itself.
+	Inner string
 	// SHA256 is hexadecimal. It may be empty for what a source package lists, whose digests apt has checked, and for
 	// what a module holds, whose digest the go command has checked.
 	SHA256 string

@@ -25,11 +25,30 @@ func npm(ctx context.Context, spec string, files []File, tmp, dir string) error 
 		return fmt.Errorf("opening the package: %w", err)
 	}
 	defer f.Close()
-	unzipped, err := gzip.NewReader(f)
+	return packedFiles(f, files, dir)
+}
+
+// packedFiles stores files of a gzipped tar, and the tar itself where it is wanted.
+func packedFiles(packed io.ReadSeeker, files []File, dir string) error {
+	var inside []File
+	for _, file := range files {
+		if file.Inner != whole {
+			inside = append(inside, file)
+			continue
+		}
+		err := file.store(dir, packed)
+		if _, back := packed.Seek(0, io.SeekStart); err != nil || back != nil {
+			return errors.Join(err, back)
+		}
+	}
+	if inside == nil {
+		return nil
+	}
+	unzipped, err := gzip.NewReader(packed)
 	if err != nil {
 		return fmt.Errorf("unpacking: %w", err)
 	}
-	return untar(unzipped, files, dir)
+	return untar(unzipped, inside, dir)
 }
 
 // untar stores the files that a tar holds.
