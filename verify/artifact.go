@@ -68,6 +68,7 @@ type Digests struct {
 type Artifact struct {
 	Name    string      // base name, or the path inside its container; chosen by whoever sent it
 	URL     *url.URL    // where it was fetched from; nil for a local file
+	Asked   []*url.URL  // what was asked for before redirects led to it, the first request first, without queries; often none
 	Role    Role        // payload or metadata
 	Inner   bool        // it lies in a container: nothing is published beside it
 	Format  Format      // by content first, then by name

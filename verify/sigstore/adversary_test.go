@@ -53,6 +53,12 @@ func TestPythonFileKeepsItsName(t *testing.T) {
 	}
 }
 
+// TestRegistryAttestsPackages: a signature over the file alone would let any version take the place of any other one.
+func TestRegistryAttestsPackages(t *testing.T) {
+	l := look{url: npmURL, files: map[string][]byte{npmDoc: sigstoretest.NPM(instance.Sign(update, signer))}}
+	l.want(t, "invalid wrong-package")
+}
+
 // TestWhatIsBrokenIsBounded: one document may hold thousands of bundles, and findings go into logs.
 func TestWhatIsBrokenIsBounded(t *testing.T) {
 	var lines bytes.Buffer

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 
 	"github.com/sallyport-project/sallyport/internal/printable"
@@ -29,7 +30,8 @@ type session struct {
 	ctx      context.Context
 	env      verify.Env
 	place    *place
-	where    string // host of the URL; "" for a local file
+	where    string     // host of the URL; "" for a local file
+	asked    []*url.URL // before redirects led to the update
 	artifact core.Artifact
 	budget   *beside.Budget
 	none     bool // there are no sidecars here at all

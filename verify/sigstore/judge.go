@@ -210,7 +210,12 @@ func (s *session) keyFails(c candidate, all []outcome) {
 func (s *session) refuse(c candidate, r *core.Result) string {
 	n := s.place.npm
 	purl := strings.HasPrefix(r.Subject, "pkg:npm/")
+	if asked := s.otherAsked(r); r.Attestation != nil && asked != "" {
+		return fmt.Sprintf("it is about %s, and the update was asked for as %s", printable.Text(r.Subject, 200), printable.Text(asked, 200))
+	}
 	switch {
+	case r.Attestation == nil && n != nil && c.npm:
+		return "it is no statement, and a registry's attestations name the package"
 	case r.Attestation == nil:
 	case n != nil && (c.npm || purl) && !n.isPURL(r.Subject):
 		return fmt.Sprintf("it is about %s, and the update is %s", printable.Text(r.Subject, 200), n.purl())

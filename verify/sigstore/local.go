@@ -14,7 +14,7 @@ import (
 // be a thousand, and few of them are about any one update.
 type locals = lru.Cache[localKey, *local]
 
-const maxLocals = 4096 // documents whose digests are kept
+const maxLocals = 128 << 20 // bytes of documents whose digests are kept, and with them the documents: twice what a policy may have
 
 // localKey tells documents apart by where their bytes are: a policy's do not change. Nothing else can be there as long as the key is kept.
 type localKey struct {
@@ -40,7 +40,7 @@ func (v *Verifier) local(data []byte) *local {
 	l, ok := v.locals.Get(key)
 	if !ok {
 		l = &local{}
-		v.locals.Put(key, l, 1)
+		v.locals.Put(key, l, int64(len(data)))
 	}
 	l.read.Do(func() { l.index(data) })
 	return l

@@ -47,7 +47,7 @@ func (v *Verifier) Verify(ctx context.Context, a *verify.Artifact, env verify.En
 	if !ok || len(env.Trust.Sigstore) == 0 {
 		return nil, nil
 	}
-	s := &session{ctx: ctx, env: env, place: p, artifact: core.NewArtifact(ctx, a)}
+	s := &session{ctx: ctx, env: env, place: p, asked: a.Asked, artifact: core.NewArtifact(ctx, a)}
 	if a.URL != nil {
 		s.where = a.URL.Host
 	}

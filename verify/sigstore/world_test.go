@@ -142,6 +142,7 @@ type look struct {
 	memory   verify.Memory
 	verifier *sigstore.Verifier
 	at       time.Time
+	before   []string // URLs that redirects have led from
 	asked    []string // filled in
 }
 
@@ -184,6 +185,13 @@ func (l *look) run(t testing.TB) []verify.Finding {
 		o.fails[u.String()] = errDown
 	}
 	a := artifactAt(t, l.url, l.data)
+	for _, before := range l.before {
+		u, err := url.Parse(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Asked = append(a.Asked, u)
+	}
 	if !l.verifier.Match(a) {
 		t.Fatalf("Match refuses %s", l.url)
 	}

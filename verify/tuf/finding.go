@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -80,21 +79,10 @@ func lastRole(t tufclient.Target) string {
 	return fmt.Sprintf("role %.100s", t.Chain[len(t.Chain)-1].Role)
 }
 
-// signer names the role that vouches. Its fingerprint is the id of one of its keys, so that two anchors which rest on one and the
+// signer names the role that vouches. Its fingerprint is that of one of its keys, so that two anchors which rest on one and the
 // same key do not count as two.
 func signer(v vote) verify.Identity {
-	id := verify.Identity{Name: lastRole(*v.target) + " of " + v.from.String()}
-	if keys := v.target.Chain[len(v.target.Chain)-1].Keys; len(keys) > 0 {
-		if lowest := slices.Min(keys); isHex(lowest) {
-			id.Fingerprint = lowest
-		}
-	}
-	return id
-}
-
-func isHex(s string) bool {
-	_, err := hex.DecodeString(s)
-	return err == nil && len(s) == 64
+	return verify.Identity{Name: lastRole(*v.target) + " of " + v.from.String(), Fingerprint: hex.EncodeToString(v.target.Key[:])}
 }
 
 // maxKeysNamed is how many key ids a sentence names.

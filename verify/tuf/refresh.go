@@ -80,7 +80,8 @@ func (s *source) fetchRole(ctx context.Context, name string, limit int64) ([]byt
 // refresh brings the repository up to date, together with all who want that now, unless it was asked a moment ago. It
 // reports whether it was asked; what came of it is its health. An error means that ctx ended.
 func (s *source) refresh(ctx context.Context) (bool, error) {
-	if h := s.current(); !h.mayAsk(s.v.now(), s.every) {
+	before := s.current()
+	if !before.mayAsk(s.v.now(), s.every) {
 		return false, nil
 	}
 	waiting, cancel := ctx, func() {}
@@ -98,7 +99,7 @@ func (s *source) refresh(ctx context.Context) (bool, error) {
 	case ctx.Err() != nil:
 		return true, ctx.Err()
 	case waiting.Err() != nil && err != nil: // it goes on without us
-		s.unanswered(s.env.At, s.v.now(), fmt.Sprintf("no answer within %s", s.v.patience))
+		s.givenUp(before.asked, s.env.At, s.v.now(), fmt.Sprintf("no answer within %s", s.v.patience))
 	case err != nil:
 		s.unanswered(s.env.At, s.v.now(), err.Error())
 	}

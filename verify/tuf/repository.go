@@ -20,6 +20,7 @@ type identity struct {
 type repository struct {
 	anchor, name string
 	client       *tufclient.Client
+	roles        roleFailures
 
 	mu     sync.Mutex // of what follows; held for a moment only
 	health health
@@ -107,13 +108,27 @@ func (r *repository) answered(at, now time.Time, problem *tufclient.Error) {
 	r.health = h
 }
 
+// givenUp is unanswered for somebody who does not wait for a refresh any longer, which goes on. It notes nothing where a refresh has
+// ended, or somebody else has given up, since the one that ended at the time last.
+func (r *repository) givenUp(last, at, now time.Time, reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.health.asked.Equal(last) {
+		r.health.unanswered(at, now, reason)
+	}
+}
+
 // unanswered notes a refresh that came to no end. What it would have found out stays as it was.
 func (r *repository) unanswered(at, now time.Time, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.health.silent.IsZero() {
-		r.health.silent = at
+	r.health.unanswered(at, now, reason)
+}
+
+func (h *health) unanswered(at, now time.Time, reason string) {
+	if h.silent.IsZero() {
+		h.silent = at
 	}
-	r.health.reason, r.health.asked = reason, now
-	r.health.failures++
+	h.reason, h.asked = reason, now
+	h.failures++
 }

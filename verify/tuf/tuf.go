@@ -108,7 +108,11 @@ func (s *session) under(anchor *verify.TUFAnchor) ([]verify.Finding, error) {
 	case repo != nil:
 		return s.offered(anchor, repo, name)
 	case listed:
-		return s.target(anchor, path)
+		found, err := s.target(anchor, path)
+		if err != nil {
+			return nil, err
+		}
+		return s.alsoAsked(anchor, path, found)
 	}
-	return nil, nil
+	return s.alsoAsked(anchor, "", nil)
 }

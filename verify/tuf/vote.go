@@ -73,13 +73,13 @@ func (h *health) withSilence(p *tufclient.Error) *tufclient.Error {
 func (s *session) lookup(from *source, path string) (tufclient.Target, error) {
 	stripped, digits, ok := withoutDigest(path)
 	if !ok {
-		return from.client.Lookup(s.ctx, from.fetchRole, s.env.At, path)
+		return s.lookUp(from, path)
 	}
-	t, err := from.client.Lookup(s.ctx, from.fetchRole, s.env.At, stripped)
+	t, err := s.lookUp(from, stripped)
 	if err == nil && hasHash(t, digits) {
 		return t, nil
 	}
-	plain, plainErr := from.client.Lookup(s.ctx, from.fetchRole, s.env.At, path)
+	plain, plainErr := s.lookUp(from, path)
 	var problem *tufclient.Error
 	switch {
 	case plainErr == nil:

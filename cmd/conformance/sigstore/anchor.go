@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -23,7 +24,7 @@ const star = "*"
 // anchor returns what the command line trusts: a log entry and, for certificates, a certificate timestamp are asked for as the
 // suite's reference clients ask for them.
 func (q *question) anchor() (*verify.SigstoreAnchor, error) {
-	data, err := os.ReadFile(q.bundle)
+	data, err := read(q.bundle)
 	if err != nil {
 		return nil, err
 	}
@@ -57,11 +58,27 @@ func (q *question) anchor() (*verify.SigstoreAnchor, error) {
 func (q *question) trustedRoot() ([]byte, error) {
 	switch {
 	case q.root != "":
-		return os.ReadFile(q.root)
+		return read(q.root)
 	case q.staging:
 		return staging, nil
 	}
 	return nil, nil
+}
+
+const maxFile = 64 << 20 // bytes of a bundle, trusted root or key
+
+// read returns a file of sensible size: a device may have no end.
+func read(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s has more than %d bytes", name, maxFile)
+	}
+	return data, err
 }
 
 // hasLogs reports whether the anchor's instance has transparency logs.
@@ -76,7 +93,7 @@ func hasLogs(a *verify.SigstoreAnchor) bool {
 }
 
 func readKey(name string) ([][]byte, error) {
-	data, err := os.ReadFile(name)
+	data, err := read(name)
 	if err != nil {
 		return nil, err
 	}

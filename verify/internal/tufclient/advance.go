@@ -1,6 +1,7 @@
 package tufclient
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -8,6 +9,10 @@ import (
 
 // tries is how often an advance begins anew because another process has advanced the Store meanwhile.
 const tries = 8
+
+// errOtherPin is found by whoever is still at work when the operator has pinned another root. What is kept is that one's then, and
+// is replaced only by those who begin anew.
+var errOtherPin = errors.New("keeping trusted TUF metadata: it is kept under another pinned root by now")
 
 // advance replaces the state by what step makes of it. step saves what it proves before it returns, and may be called again
 // with what another process has saved. When it returns nil nothing has changed.
@@ -18,8 +23,12 @@ func (c *Client) advance(step func(*state) (*state, error)) error {
 		s := c.state.Load()
 		next, err := step(s)
 		if errors.Is(err, errMoved) {
-			if _, err := c.reload(); err != nil {
+			again, err := c.reload()
+			if err != nil {
 				return err
+			}
+			if again.fresh && !s.fresh {
+				return errOtherPin
 			}
 			continue
 		}
@@ -32,19 +41,23 @@ func (c *Client) advance(step func(*state) (*state, error)) error {
 }
 
 // begin records under which pin everything else was gathered, before anything else is kept. What was gathered under another
-// is gone by then, so that at no moment it could pass for this pin's.
+// is gone by then, so that at no moment it could pass for this pin's, nor this pin's for the other's.
 func (c *Client) begin(s *state) error {
-	if s.fresh {
-		for _, name := range []string{timestampFile, snapshotFile, targetsFile} {
-			if err := c.save(name, nil); err != nil {
-				return err
-			}
+	if !s.fresh {
+		return c.save(recordFile, c.record(s))
+	}
+	for _, name := range []string{timestampFile, snapshotFile, targetsFile, rootFile} {
+		if name == rootFile && c.kept[rootFile] == sha256.Sum256(c.pin) {
+			continue
 		}
-		if err := c.save(rootFile, c.pin); err != nil {
+		if err := c.save(name, nil); err != nil {
 			return err
 		}
 	}
-	return c.save(recordFile, c.record(s))
+	if err := c.save(recordFile, c.record(s)); err != nil {
+		return err
+	}
+	return c.save(rootFile, c.pin)
 }
 
 // refreshed records that a refresh succeeded at the time at.

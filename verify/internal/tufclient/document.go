@@ -27,6 +27,7 @@ type document struct {
 	meaning [32]byte          // SHA-256 of signed
 	fields  map[string][]byte // members of signed that are particular to the kind, canonical
 	digests map[crypto.Hash][]byte
+	covered int // bytes that signatures were tried over
 }
 
 type signature struct {

@@ -1,6 +1,7 @@
 package tufclient
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -155,9 +156,13 @@ func (g *grant) check() error {
 	return nil
 }
 
-// maxCovered bounds the bytes that the signatures of one file may cover together, so that large files with very many
-// signatures do not cost the time of a large file very many times.
-const maxCovered = 1 << 30
+// maxCovered bounds the bytes that the signatures of one file may cover together, under all delegations that they are tried under, so
+// that large files with very many signatures do not cost the time of a large file very many times. A signature costs as much time
+// as perSignature bytes: the slowest keys are RSA of 8,192 bits and P-384.
+const (
+	maxCovered   = 1 << 30
+	perSignature = 256 << 10
+)
 
 // verify returns the ids of the keys that vouch for the document, as many as the threshold asks for, each key once
 // (section 5.3.4 and where else signatures are checked).
@@ -166,14 +171,14 @@ func (g *grant) verify(d *document, role string) ([]string, *Error) {
 	for _, id := range g.ids {
 		granted[id] = true
 	}
-	seen, covered := map[[32]byte]bool{}, 0
+	seen := map[[32]byte]bool{}
 	var ids []string
 	for _, s := range d.signatures {
 		k, ok := g.keys[s.id]
 		if !ok || !granted[s.id] || k.public == nil || seen[k.fingerprint] {
 			continue
 		}
-		if covered += len(d.signed); covered > maxCovered {
+		if d.covered += len(d.signed) + perSignature; d.covered > maxCovered {
 			return nil, failf(Oversize, role, "%s has more signatures than there is time for", d.what())
 		}
 		if !k.verify(d, s.sig) {
@@ -185,6 +190,19 @@ func (g *grant) verify(d *document, role string) ([]string, *Error) {
 		}
 	}
 	return nil, failf(Threshold, role, "%s is signed by %d of the %d keys that it takes", d.what(), len(ids), g.threshold)
+}
+
+// lowest returns the lowest fingerprint of the keys that may sign. Their ids are whatever the delegator calls them, and which of them
+// are found to have signed depends on the order of signatures, which nothing covers.
+func (g *grant) lowest() (out [32]byte) {
+	found := false
+	for _, id := range g.ids {
+		k := g.keys[id]
+		if k.public != nil && (!found || bytes.Compare(k.fingerprint[:], out[:]) < 0) {
+			out, found = k.fingerprint, true
+		}
+	}
+	return out
 }
 
 // identify fills in sum. Many delegations of one file say the same: seen keeps what was computed for the file.
@@ -200,7 +218,12 @@ func (g *grant) identify(seen map[string][32]byte) {
 
 func (g *grant) digest() [32]byte {
 	var lines []string
+	seen := make(map[string]bool, len(g.ids))
 	for _, id := range g.ids {
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
 		if k := g.keys[id]; k.public != nil {
 			lines = append(lines, fmt.Sprintf("%q %x %d", id, k.fingerprint, k.hash))
 		}

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"testing"
 	"testing/cryptotest"
 )
@@ -112,5 +113,31 @@ func TestAThresholdCountsKeys(t *testing.T) {
 				t.Errorf("%d keys vouch", len(got))
 			}
 		}
+	}
+}
+
+// Ids are what the delegator calls keys, and the order of signatures is anybody's: neither makes two signers of one.
+func TestAKeyIsKnownByItselfAndNotByItsName(t *testing.T) {
+	known := map[[32]byte]bool{}
+	a, b := newKeyPair(), newKeyPair()
+	for n := range 4 {
+		w := newWorld(t)
+		first, second := a, b
+		if n%2 == 1 {
+			first, second = b, a
+		}
+		first.id, second.id = fmt.Sprintf("%064x", n+1), fmt.Sprintf("%064x", 9-n)
+		w.delegate("targets", "A", nil, "a/*").files["a/one"] = []byte("1")
+		w.parts["A"].signers = []signer{first, second}
+		w.parts["targets"].signers = []signer{second, first}
+		w.publish("root")
+		w.everything()
+		c := w.client()
+		w.refresh(c, noon, "good")
+		known[w.look(c, noon, "a/one", "good").Key] = true
+		known[w.look(c, noon, "app.msi", "good").Key] = true
+	}
+	if len(known) != 1 || known[[32]byte{}] {
+		t.Errorf("two keys under many names are %v", known)
 	}
 }

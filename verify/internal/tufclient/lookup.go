@@ -131,6 +131,10 @@ func (w *walk) found(h *hop, e *listed) (Target, error) {
 			t.Hashes[name] = append([]byte(nil), sum...)
 		}
 	}
+	t.Key = w.set.root.grants[metadata.TARGETS].lowest()
+	if h.by != nil {
+		t.Key = h.by.lowest()
+	}
 	t.Chain = []Step{step(w.set.root.document, nil), step(w.set.timestamp.document, w.set.timestamp.keys), step(w.set.snapshot.document, w.set.snapshot.keys)}
 	var roles []Step
 	for ; h != nil; h = h.from {

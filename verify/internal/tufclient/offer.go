@@ -148,7 +148,7 @@ func (s *set) grantedBy(t *targets, e *listed, data []byte) (by *delegation, err
 		keys, bad := d.verify(t.document, t.role)
 		if bad != nil {
 			err = bad
-			return true
+			return bad.Code == Threshold
 		}
 		by, t.keys, err = d, keys, nil
 		return false

@@ -192,3 +192,23 @@ func TestACancelledOfferSaysSo(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A role's signatures are not tried again and again because very many delegations lead to it.
+func TestManyDelegationsToOneRoleAreBounded(t *testing.T) {
+	w := newWorld(t)
+	a := w.delegate("targets", "A", nil, "a/*")
+	a.granted = []signer{newKeyPair()}
+	a.signers = nil
+	for range 256 {
+		k := newKeyPair()
+		k.sign = func([]byte) []byte { return make([]byte, 64) }
+		a.signers = append(a.signers, k)
+	}
+	for n := range 20 {
+		w.delegate("targets", "A", object{"signers": append([]signer{newKeyPair()}, a.signers...), "threshold": 200 + n}, "a/*")
+	}
+	w.everything()
+	c := w.client()
+	w.refresh(c, noon, "good")
+	w.offer(c, noon, "1.A.json", w.files["1.A.json"], Oversize)
+}

@@ -5,11 +5,15 @@ import (
 	"unicode/utf8"
 )
 
+// scanned is how many characters are searched for a byte in the time of one step.
+const scanned = 64
+
 // matchPath reports whether a path matches a pattern (PATHPATTERN, section 4.5): * is any text and ? any character within one segment, [a-z]
 // and [!a-z] are one character of a set, and no wildcard matches a slash. Where the reference implementations read a pattern
-// differently, one with a backslash or one with [^, it matches nothing. Each step takes one from work, and below zero nothing matches.
+// differently, one with a backslash or one with [^, it matches nothing. Each step takes from work what it looks at, and below zero nothing
+// matches.
 func matchPath(pattern, path string, work *int) bool {
-	if *work--; *work < 0 || strings.Contains(pattern, `\`) || strings.Contains(pattern, "[^") {
+	if *work -= 1 + (len(pattern)+len(path))/scanned; *work < 0 || strings.Contains(pattern, `\`) || strings.Contains(pattern, "[^") {
 		return false
 	}
 	if !strings.ContainsAny(pattern, "*?[") {
@@ -42,7 +46,7 @@ func matchSegment(p, s string, work *int) bool {
 			star, rest, starred = p, s, true
 			continue
 		}
-		if used, width, ok := matchOne(p, s); ok {
+		if used, width, ok := matchOne(p, s, work); ok {
 			p, s = p[used:], s[width:]
 			continue
 		}
@@ -57,7 +61,7 @@ func matchSegment(p, s string, work *int) bool {
 }
 
 // matchOne matches the first element of a pattern with the first character of s, and returns how many bytes of each that takes.
-func matchOne(p, s string) (used, width int, ok bool) {
+func matchOne(p, s string, work *int) (used, width int, ok bool) {
 	if p == "" || s == "" {
 		return 0, 0, false
 	}
@@ -66,7 +70,7 @@ func matchOne(p, s string) (used, width int, ok bool) {
 	case '?':
 		return 1, width, true
 	case '[':
-		if used, in := matchSet(p, r); used > 0 {
+		if used, in := matchSet(p, r, work); used > 0 {
 			return used, width, in
 		}
 	}
@@ -76,13 +80,16 @@ func matchOne(p, s string) (used, width int, ok bool) {
 
 // matchSet reads the set that p begins with, and reports whether r is in it. used is 0 where the set does not end: then the
 // bracket stands for itself.
-func matchSet(p string, r rune) (used int, in bool) {
+func matchSet(p string, r rune, work *int) (used int, in bool) {
 	i := 1
 	negated := strings.HasPrefix(p[i:], "!")
 	if negated {
 		i++
 	}
 	for first := true; i < len(p); first = false {
+		if *work--; *work < 0 {
+			return 0, false
+		}
 		if p[i] == ']' && !first {
 			return i + 1, in != negated
 		}

@@ -85,3 +85,13 @@ func FuzzPattern(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatASetCostsIsWork(t *testing.T) {
+	path := strings.Repeat("x", 64)
+	for _, pattern := range []string{"*[" + strings.Repeat("a", 1<<16) + "]", "*[" + strings.Repeat("a", 1<<16)} {
+		work := 1 << 21
+		if matchPath(pattern, path, &work) || work >= 0 {
+			t.Errorf("%.10q: %d of %d steps are left after 64 times 65,536 comparisons", pattern, work, 1<<21)
+		}
+	}
+}

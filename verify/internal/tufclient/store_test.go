@@ -38,16 +38,21 @@ func TestAnotherPinStartsAfresh(t *testing.T) {
 	w, other := newWorld(t), newWorld(t)
 	w.publishAll()
 	w.publishAll()
+	for range 4 {
+		other.publish("root")
+	}
+	pin := other.files["5.root.json"]
 	shelf := newShelf()
 	w.refresh(New(w.initial, shelf, Limits{}), noon, "good")
 
 	// Another repository, or the same one begun anew.
-	c := New(other.initial, shelf, Limits{})
-	if got := versions(t, c); got != "1 0 0 0" {
+	c := New(pin, shelf, Limits{})
+	if got := versions(t, c); got != "5 0 0 0" {
 		t.Errorf("under another pin the versions are %s", got)
 	}
-	// Whatever is written last before a crash, nothing of the first pin's passes for the second's.
-	for n := range 12 {
+	// Whatever is written last before a crash, nothing of the first pin's passes for the second's, nor the other way round, should the
+	// operator go back to it.
+	for n := range 14 {
 		left := newShelf()
 		for name, value := range shelf.values {
 			left.values[name] = value
@@ -60,9 +65,9 @@ func TestAnotherPinStartsAfresh(t *testing.T) {
 			return nil
 		}
 		other.publishAll()
-		New(other.initial, left, Limits{}).Refresh(context.Background(), other.fetch, noon)
+		New(pin, left, Limits{}).Refresh(context.Background(), other.fetch, noon)
 		left.before = nil
-		after := New(other.initial, left, Limits{})
+		after := New(pin, left, Limits{})
 		if _, err := after.State(); err != nil {
 			t.Fatalf("after %d writes: %v", n, err)
 		}
@@ -71,8 +76,42 @@ func TestAnotherPinStartsAfresh(t *testing.T) {
 				t.Errorf("after %d writes %s is trusted, which is not the second repository's", n, d.what())
 			}
 		}
+		back := New(w.initial, left, Limits{})
+		if _, err := back.State(); err != nil {
+			t.Fatalf("after %d writes: %v", n, err)
+		}
+		for _, d := range back.state.Load().trustedDocuments() {
+			if known := w.files[w.fileName(d.role, d.version)]; sha256.Sum256(known) != d.sums.sha256 {
+				t.Errorf("after %d writes %s is trusted under the first pin, which is not the first repository's", n, d.what())
+			}
+		}
 		other.refresh(after, noon, "good")
 	}
+}
+
+// A refresh that began before the operator pinned another root must not put its own metadata back in place of what is kept since.
+func TestWhoHasAnOldPinDoesNotTakeTheStoreBack(t *testing.T) {
+	w, other := newWorld(t), newWorld(t)
+	shelf := newShelf()
+	old, c := New(w.initial, shelf, Limits{}), New(other.initial, shelf, Limits{})
+	w.refresh(old, noon, "good")
+	w.publishAll()
+	other.publishAll()
+	_, err := old.Refresh(context.Background(), func(ctx context.Context, name string, limit int64) ([]byte, error) {
+		if name == "timestamp.json" {
+			other.refresh(c, noon, "good")
+		}
+		return w.fetch(ctx, name, limit)
+	}, noon)
+	if err == nil || !strings.Contains(err.Error(), "another pinned root") {
+		t.Error(err)
+	}
+	if got := versions(t, New(other.initial, shelf, Limits{})); got != "2 2 2 2" {
+		t.Errorf("the versions kept are %s", got)
+	}
+	w.look(old, noon, "app.msi", Unavailable)
+	w.refresh(old, noon, "good") // who still wants the old pin begins anew
+	w.look(old, noon, "app.msi", "good")
 }
 
 func (s *state) trustedDocuments() (out []*document) {

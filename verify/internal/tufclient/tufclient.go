@@ -83,6 +83,7 @@ type Target struct {
 	Length   int64             // bytes
 	Hashes   map[string][]byte // by the names "sha256" and "sha512", one at least; all have to match
 	Chain    []Step            // root, timestamp, snapshot, targets, then the delegations followed
+	Key      [32]byte          // SHA-256 of a SubjectPublicKeyInfo: the lowest of the keys that may sign the last role, whether they did or not
 	NotAfter time.Time         // the first expiry in Chain
 	Behind   bool              // newer metadata is known to exist than what this rests on, but was not to be had
 	Prefixed bool              // consistent snapshots: the file's name on the repository begins with one of the hashes and a dot
