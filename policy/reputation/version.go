@@ -1,0 +1,61 @@
+package reputation
+
+import (
+	"strings"
+)
+
+// comparison orders two versions by the rules of one system: below, equal to or above 0. Not ok means that one of them
+// is no version there.
+type comparison func(a, b string) (order int, ok bool)
+
+// maxVersion is how long a version may be, in bytes.
+const maxVersion = 256
+
+// comparer returns the comparison of an ecosystem. What has none here never compares.
+func comparer(name string) comparison {
+	base, _ := ecosystem(name)
+	switch base {
+	case "npm", "go", "crates.io", "hex", "pub", "swifturl", "github actions", "nuget", "julia", "vscode", "bitnami":
+		return compareSemver
+	case "pypi":
+		return comparePython
+	case "rubygems":
+		return compareGem
+	case "debian", "ubuntu":
+		return compareDebian
+	case "red hat", "rocky linux", "almalinux", "suse", "opensuse", "fedora", "mageia", "openeuler":
+		return compareRPM
+	}
+	return func(string, string) (int, bool) { return 0, false }
+}
+
+// compareNumbers orders two runs of digits of any length.
+func compareNumbers(a, b string) int {
+	a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+	if len(a) != len(b) {
+		return sign(len(a) - len(b))
+	}
+	return strings.Compare(a, b)
+}
+
+func sign(n int) int {
+	switch {
+	case n < 0:
+		return -1
+	case n > 0:
+		return 1
+	}
+	return 0
+}
+
+func isDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
