@@ -47,6 +47,59 @@ func BenchmarkDecideLargePolicy(b *testing.B) {
 	}
 }
 
+func BenchmarkDecideIf(b *testing.B) {
+	for name, expression := range map[string]string{
+		"size-and-format": "update.size < 2 * GiB && update.format in ['msi', 'dmg']",
+		"signers":         "signed_by('good') && signers.exists(s, s.organization == 'Good' && 'good' in s.anchors)",
+		"inner":           "contents.inner.all(i, i.size < 100 * MiB && !i.path.matches('(?i)[.]scr$'))",
+	} {
+		src := strings.ReplaceAll(largePolicy(), "require: [{signed_by: [good]}]", "require: [{signed_by: [good]}, {if: \""+expression+"\"}]")
+		p := mustParse(b, src)
+		f := facts(b, "https://shared.example/p4995/a/b/App.exe", signedAs("Good"))
+		f.Update.Format, f.Update.Size = "msi", 1<<30
+		f.Report.Contents = &verify.Contents{Files: 100}
+		for i := range 100 {
+			f.Report.Contents.Inner = append(f.Report.Contents.Inner, verify.Inner{Path: fmt.Sprintf("a.cab/file-%d.dll", i), Format: "pe", Size: 1000})
+		}
+		if d := p.Decide(f); d.Action != Allow {
+			b.Fatalf("%+v", d)
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Decide(f)
+			}
+		})
+	}
+}
+
+// What an evaluation that is given up takes.
+func BenchmarkDearestIf(b *testing.B) {
+	p := mustParse(b, fmt.Sprintf(decidePolicy, "{if: \"contents.inner.exists(i, i.path.matches('(a|p/|x?y)*z'))\"}", thumb, sum(1)))
+	f := facts(b, "https://v.example/x", signedAs("Good"))
+	f.Report.Contents = &verify.Contents{Files: 50_000}
+	for range 50_000 {
+		f.Report.Contents.Inner = append(f.Report.Contents.Inner, verify.Inner{Path: strings.Repeat("p/", 500)})
+	}
+	for b.Loop() {
+		p.Decide(f)
+	}
+}
+
+func BenchmarkParseThousandExpressions(b *testing.B) {
+	var s strings.Builder
+	s.WriteString("version: 1\nanchors: {good: {authenticode: {organization: Good}}}\nchannels:\n")
+	for i := range 1000 {
+		fmt.Fprintf(&s, "- {name: c%d, hosts: [dl.vendor%d.example], require: [{if: \"update.size < %d * MiB && update.format in ['msi', 'dmg'] && signers.exists(s, s.organization == 'Vendor %d')\"}]}\n", i, i, i+1, i)
+	}
+	data := []byte(s.String())
+	for b.Loop() {
+		if _, err := Parse("p", nil, data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkDecideDenied(b *testing.B) {
 	p := mustParse(b, largePolicy())
 	f := facts(b, "https://shared.example/p4995/App.exe")

@@ -10,10 +10,12 @@ import (
 type builder struct {
 	*problems
 	files  fs.FS
+	source sourceText        // the policy file
 	read   map[string][]byte // files that the policy names, by name
 	policy *Policy
 	used   map[string]bool // anchors that something refers to
-	feeds  []string        // their names
+
+	referred map[string]bool // feeds that something refers to
 
 	bundleFiles, bundleBytes int // of the bundles that the policy brings
 }
@@ -28,15 +30,14 @@ func (b *builder) build(root node) {
 	b.clients(root.get("clients"))
 	b.anchors(root.get("anchors"))
 	b.revocation(root.get("revocation"))
-	for _, feed := range root.get("feeds").pairs() {
-		b.feeds = append(b.feeds, feed.key.text())
-	}
+	b.feeds(root.get("feeds"))
 	b.channels(root)
 	b.denies(root.get("deny"))
 	b.anchorNames()
 	b.exceptions(root.get("exceptions"))
 	b.tests(root.get("tests"))
 	b.overlaps(root)
+	b.deniedSources(root)
 	b.unused(root)
 	b.shadowed()
 }
@@ -113,7 +114,7 @@ func (b *builder) unique(what string, items []node) {
 	}
 }
 
-// unused notes anchors that nothing refers to although they cannot be evaluated, and feeds.
+// unused notes anchors that nothing refers to although they cannot be evaluated, and feeds that nothing refers to.
 func (b *builder) unused(root node) {
 	for _, pair := range root.get("anchors").pairs() {
 		a := b.policy.anchors[pair.key.text()]
@@ -122,7 +123,5 @@ func (b *builder) unused(root node) {
 				"anchor "+a.name+" is of kind "+a.kind+", which this version does not evaluate; nothing refers to it")
 		}
 	}
-	for _, name := range b.feeds {
-		b.policy.warnings = append(b.policy.warnings, "feed "+name+" is not read: this version evaluates no feeds")
-	}
+	b.unusedFeeds()
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/url"
+	"path"
 	"time"
 
 	"github.com/sallyport-project/sallyport/verify"
@@ -47,13 +48,28 @@ func (b *builder) tests(n node) {
 		for _, f := range item.get("findings").items() {
 			t.facts.Report.Findings = append(t.facts.Report.Findings, b.finding(f))
 		}
+		t.facts.Report.Product, t.facts.Report.Version = item.get("product").text(), item.get("version").text()
 		t.facts.Report.Contents = testContents(t.facts.Report.Findings)
+		t.facts.Reputation = b.testReputation(item, t.facts.Update)
 		b.policy.tests = append(b.policy.tests, t)
 	}
 }
 
+// unknownSize is the size of the update of a test that does not say it.
+const unknownSize = -1
+
 func testUpdate(item node, name string, u *url.URL) Update {
-	up := Update{Name: u.Path}
+	up := Update{Name: path.Base(u.Path), Size: unknownSize}
+	if file := item.get("file"); file.present() {
+		up.Name = file.text()
+	}
+	up.Format = verify.Sniff(nil, up.Name)
+	if f := item.get("format"); f.present() {
+		up.Format = verify.Format(f.text())
+	}
+	if n, err := parseSize(item.get("size").text()); err == nil {
+		up.Size = n
+	}
 	if item.get("role").text() == "metadata" {
 		up.Role = verify.Metadata
 	}

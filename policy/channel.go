@@ -9,6 +9,7 @@ type channel struct {
 	clients  []string // groups; nil: everyone
 	requires []requirement
 	anchors  []string // names of those that count for its requests, sorted
+	feeds    []string // names of those that its requirements look at, sorted
 }
 
 func (c *channel) rule() string { return "channel " + c.name }
@@ -43,6 +44,7 @@ func (b *builder) channels(root node) {
 				b.add(r, "", "this requirement cannot be understood")
 			}
 		}
+		c.feeds = feedsOf(c.requires)
 		p.channels = append(p.channels, c)
 		p.channelName[c.name] = c
 	}

@@ -183,6 +183,8 @@ func (s *scalar) checkValue(n node, p *problems) {
 		p.add(n, "write true or false", "%s is neither true nor false", quote(v))
 	case s.kind == number && tag != "!!int":
 		p.add(n, "", "%s is no whole number", quote(v))
+	case s.kind == fraction && tag != "!!float" && tag != "!!int":
+		p.add(n, "write "+s.what, "%s is no number", quote(v))
 	case s.kind == plainText && tag != "!!str":
 		p.add(n, "put it in quotes", "%s is %s to YAML where %s is wanted", quote(v), describeNode(n), s.what)
 	case s.check != nil:

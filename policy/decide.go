@@ -27,9 +27,12 @@ func (p *Policy) Decide(f Facts) Decision {
 		return d.because(Block, pl.foreign.rule(), pl.foreign.foreign(f.Request.Client))
 	}
 	if len(pl.channels) == 0 {
-		return p.decideUnmatched(d, f)
+		d = p.decideUnmatched(d, f)
+	} else {
+		d = p.decideChannels(d, f, &pl)
 	}
-	return p.decideChannels(d, f, pl.channels)
+	d.Reasons = append(d.Reasons, p.denies.silent(&f, pl.host, pl.readings)...)
+	return d
 }
 
 func (d Decision) because(a Action, rule string, reasons ...string) Decision {
@@ -57,10 +60,10 @@ func (p *Policy) decideUnmatched(d Decision, f Facts) Decision {
 	return d.because(action, "defaults.unmatched", reasons...)
 }
 
-func (p *Policy) decideChannels(d Decision, f Facts, channels []*channel) Decision {
+func (p *Policy) decideChannels(d Decision, f Facts, pl *planned) Decision {
 	var waived []*exception
 	var left []*channel
-	for _, c := range channels {
+	for _, c := range pl.channels {
 		if e := p.exception(c, f.Update.SHA256, f.Now); e != nil {
 			waived = append(waived, e)
 		} else {
@@ -77,10 +80,12 @@ func (p *Policy) decideChannels(d Decision, f Facts, channels []*channel) Decisi
 	if r := standing(f, d.Channel); r != nil {
 		return d.because(Allow, "release "+r.Record, r.sentence())
 	}
-	e := &evidence{sum: f.Update.SHA256, findings: f.Report.Findings, contents: f.Report.Contents, role: f.Update.Role, format: f.Update.Format, now: f.Now}
+	e := &evidence{sum: f.Update.SHA256, findings: f.Report.Findings, contents: f.Report.Contents, role: f.Update.Role, format: f.Update.Format, now: f.Now,
+		facts: &f, policy: p, host: pl.host, readings: pl.readings}
 	action, unproven, names := Allow, []string(nil), []string(nil)
 	for _, c := range left {
 		names = append(names, c.name)
+		e.channel = c.name
 		proven, why := c.judge(e)
 		reasons = append(reasons, why...)
 		if !proven {

@@ -110,6 +110,9 @@ type Plan struct {
 	Anchors []string
 	// Contents says that a channel requires something of what is inside the update, so that it has to be opened.
 	Contents bool
+	// Feeds are the names, sorted, of the feeds that the channels' requirements and the deny rules look at. The caller does not
+	// change the list.
+	Feeds []string
 }
 
 // Update is what Decide knows of the artifact.
@@ -135,7 +138,9 @@ type Facts struct {
 	Update   Update
 	Report   verify.Report
 	Releases []Release
-	Now      time.Time
+	// Reputation is what the feeds say that the Plan names.
+	Reputation Reputation
+	Now        time.Time
 }
 
 // Decision is what is to be done with an artifact, and why.

@@ -17,6 +17,8 @@ type denyRule struct {
 	paths        globs                  // nil: any
 	signedBy     []*anchor              // nil: any
 	bySigner     bool
+	feeds        []*Feed // nil: any
+	byFeed       bool
 }
 
 // denyRules finds the rules that may fit without trying all of them.
@@ -25,6 +27,7 @@ type denyRules struct {
 	digest map[verify.Digest][]int // rules that name a digest
 	host   hostIndex               // rules that name hosts
 	other  []int                   // rules that name neither
+	feeds  []string                // names of the feeds that rules name, sorted
 }
 
 func (b *builder) denies(n node) {
@@ -51,30 +54,35 @@ func (b *builder) denies(n node) {
 			d.bySigner = true
 			d.signedBy = b.anchorsNamed(s)
 		}
+		if s := item.get("listed"); s.present() {
+			d.byFeed = true
+			d.feeds = b.feedsNamed(s, false)
+		}
 		if d.digests == nil && d.patterns == nil {
 			r.other = append(r.other, id)
 		}
-		if d.digests == nil && d.patterns == nil && d.paths == nil && !d.bySigner && item.get("name").present() {
-			b.add(item, "", "a deny rule needs at least one of sha256, hosts, paths, signed_by, or it would refuse everything")
+		if d.digests == nil && d.patterns == nil && d.paths == nil && !d.bySigner && !d.byFeed && item.get("name").present() {
+			b.add(item, "", "a deny rule needs at least one of sha256, hosts, paths, signed_by, listed, or it would refuse everything")
 		}
 		r.list = append(r.list, d)
 	}
+	r.feeds = r.feedNames()
 }
 
 // needsInspection reports whether a deny rule, as written, asks for more than hosts.
 func needsInspection(item node) bool {
-	return item.get("sha256").present() || item.get("paths").present() || item.get("signed_by").present()
+	return item.get("sha256").present() || item.get("paths").present() || item.get("signed_by").present() || item.get("listed").present()
 }
 
 func (d *denyRule) rule() string { return "deny " + d.name }
 
 // wholeHost reports whether the rule asks for nothing but hosts.
 func (d *denyRule) wholeHost() bool {
-	return d.patterns != nil && d.digests == nil && d.paths == nil && !d.bySigner
+	return d.patterns != nil && d.digests == nil && d.paths == nil && !d.bySigner && !d.byFeed
 }
 
 // byRequest reports whether the rule asks for nothing that is known only once the file is there.
-func (d *denyRule) byRequest() bool { return d.digests == nil && !d.bySigner }
+func (d *denyRule) byRequest() bool { return d.digests == nil && !d.bySigner && !d.byFeed }
 
 // sentence is what the rule says about something that it refuses.
 func (d *denyRule) sentence(what string) string {
@@ -138,11 +146,16 @@ func (d *denyRule) refuses(f *Facts, name string, paths []string) (string, bool)
 		return "", false
 	}
 	signer, ok := d.signer(f)
+	listing, on := d.listing(f)
 	switch {
+	case d.byFeed && !on:
+		return "", false
 	case d.bySigner && !ok:
 		return "", false
 	case d.bySigner:
 		return d.sentence("it carries a signature by " + signer), true
+	case d.byFeed:
+		return d.sentence(listing), true
 	case d.digests != nil:
 		return d.sentence("this is a file known by its digest " + f.Update.SHA256.String()), true
 	}
@@ -162,7 +175,7 @@ func (r *denyRules) inside(f *Facts, name string, paths []string) (*denyRule, st
 	for i := range f.Report.Contents.Inner {
 		in := &f.Report.Contents.Inner[i]
 		for _, id := range r.digest[in.SHA256] {
-			if d := r.list[id]; !d.bySigner && d.covers(name, paths) {
+			if d := r.list[id]; !d.bySigner && !d.byFeed && d.covers(name, paths) {
 				return d, d.sentence("inside is " + printable.Text(in.Path, 200) + ", a file known by its digest " + in.SHA256.String())
 			}
 		}

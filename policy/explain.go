@@ -66,6 +66,9 @@ func (p *Policy) Explain(r Request) []string {
 	if asked := p.sources(pl.Plan); len(asked) > 0 {
 		say("may ask, besides the origin: %s", strings.Join(asked, ", "))
 	}
+	if len(pl.Feeds) > 0 {
+		say("looks into the feeds: %s", strings.Join(p.feedSources(pl.Feeds), ", "))
+	}
 	say("delivery: %s, at most %s", pl.Delivery, pl.HoldMax)
 	if pl.Observe {
 		say("mode: observe, so nothing but deny rules is stopped")
@@ -82,6 +85,17 @@ func (p *Policy) sources(pl Plan) []string {
 	}
 	trust := verify.Trust{TUF: p.tuf, Sigstore: p.sigstore}.Only(pl.Anchors)
 	return trust.Sources()
+}
+
+// feedSources names feeds with their sources.
+func (p *Policy) feedSources(names []string) []string {
+	var out []string
+	for _, f := range p.feeds {
+		if contains(names, f.Name) {
+			out = append(out, f.Name+" ("+f.File+f.URL+")")
+		}
+	}
+	return out
 }
 
 func (c *channel) explain() []string {

@@ -21,9 +21,7 @@ func grammar() *shape {
 		{"deny", "What is never let through; looked at first.", false, listOf(denyShape(), 0)},
 		{"exceptions", "Files let through although they lack proof, for a time.", false, listOf(exceptionShape(), 0)},
 		{"channels", "Update channels; the first that matches a request judges it.", false, listOf(channelShape(requirement), 0)},
-		{"feeds", "Lists of known files, by name.", false, &shape{names: &shape{what: "a feed", keys: []key{
-			{"file", "The list, relative to the policy file.", true, value(aFileName)},
-		}}}},
+		{"feeds", "Lists of what is known to be bad, or good, by name.", false, &shape{names: feedShape(), naming: aFeedName}},
 		{"tests", "Cases that are tried whenever the policy is loaded.", false, listOf(testShape(), 0)},
 	}}
 }
@@ -70,6 +68,7 @@ func denyShape() *shape {
 		{"hosts", "What comes from these hosts.", false, listOf(value(aHost), 1)},
 		{"paths", "What has one of these paths.", false, listOf(value(aPathGlob), 1)},
 		{"signed_by", "What carries a signature of one of these anchors.", false, listOf(value(aText), 1)},
+		{"listed", "What one of these feeds names.", false, listOf(value(aFeedName), 1)},
 	}}
 }
 
@@ -130,7 +129,8 @@ func requirementShape() *shape {
 		{"min_age", "Known for at least this long.", false, value(aDuration)},
 		{"no_downgrade", "No older than what was let through before.", false, value(aBoolean)},
 		{"same_publisher", "Signed by whoever signed the last one let through.", false, value(aBoolean)},
-		{"not_listed", "On none of these feeds.", false, listOf(value(aText), 1)},
+		{"not_listed", "Named by none of these feeds, nor anything inside, its signers or its URL.", false, listOf(value(aFeedName), 1)},
+		{"listed", "Named by one of these feeds of what is known to be good.", false, listOf(value(aFeedName), 1)},
 		{"if", "A CEL expression that must be true.", false, value(aText)},
 		{"any", "At least one of these.", false, listOf(r, 1)},
 		{"all", "All of these.", false, listOf(r, 1)},

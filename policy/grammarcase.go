@@ -5,10 +5,17 @@ func testShape() *shape {
 		{"name", "What the test shows.", true, value(aText)},
 		{"url", "The URL that is asked for.", true, value(aWebURL)},
 		{"sha256", "The digest of what comes back; some other file if left out.", false, value(aDigest)},
+		{"file", "The file's name; the last part of the URL's path if left out.", false, value(aText)},
+		{"format", "What kind of file it is, such as msi; what its name says if left out.", false, value(aFormat)},
+		{"size", "How large it is, such as 500MB; not known if left out.", false, value(aSize)},
+		{"product", "What it says that it is; nothing if left out.", false, value(aText)},
+		{"version", "The version that it says it has; none if left out.", false, value(aText)},
 		{"client", "The client's address, or user:NAME.", false, value(aClient)},
 		{"role", "What the file is to the client.", false, word("payload", "metadata")},
 		{"at", "When; the time of loading if left out.", false, value(aMoment)},
 		{"findings", "What verification finds out.", false, listOf(findingShape(), 0)},
+		{"feeds", "How feeds are doing: ok (if left out), stale or never loaded.", false, feedStatusShape()},
+		{"listings", "What feeds say.", false, listOf(listingShape(), 0)},
 		{"want", "The action expected.", true, word("allow", "quarantine", "block")},
 	}}
 }

@@ -41,6 +41,7 @@ type Policy struct {
 	channels    []*channel
 	channelName map[string]*channel
 	channelHost hostIndex // ids are positions in channels
+	feeds       []*Feed   // in the order of the file
 	tests       []test
 	warnings    []string
 }
@@ -93,7 +94,7 @@ func parse(name string, files fs.FS, data []byte, strict bool) (*Policy, []TestR
 		return nil, nil, err
 	}
 	language.check(root, p)
-	b := &builder{problems: p, files: files, read: map[string][]byte{}, policy: &Policy{}, used: map[string]bool{}}
+	b := &builder{problems: p, source: newSourceText(data), files: files, read: map[string][]byte{}, policy: &Policy{}, used: map[string]bool{}, referred: map[string]bool{}}
 	b.build(root)
 	if err := p.errors(); err != nil {
 		return nil, nil, err

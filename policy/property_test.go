@@ -12,16 +12,29 @@ import (
 	"github.com/sallyport-project/sallyport/verify"
 )
 
+// evidenceExpressions look at what was found out about the update, and hold of none about which nothing is known.
+var evidenceExpressions = []string{
+	"signed_by('microsoft')", "!signed_by('google')", "signed_by('deb') && !signed_by('rpm') || signed_by('file')",
+	"signers.exists(s, s.organization == 'Google LLC')", "!signers.exists(s, s.organization == 'Other')", "size(signers) == 0",
+	"signers.all(s, s.organization in ['', 'Google LLC', 'Microsoft Corporation'])", "signers.exists_one(s, 'deb' in s.anchors)",
+	"signers.filter(s, s.method == 'apt').size() == 0", "signers.map(s, s.fingerprint).exists(f, f == 'aa')", "signers[0].organization != 'Other'",
+	"attestations.exists(a, a.source == 'x' && 'rpm' in a.anchors)", "attestations.all(a, a.source == 'x')", "!(signers.size() > 0 ? signers[0].method == 'apt' : false)",
+	"findings.exists(f, f.status == 'valid' && ('deb' in f.anchors || f.signer.organization == 'Google LLC'))",
+	"findings.exists(f, f.status == 'untrusted' || f.status == 'expired')", "has_finding('x/y') && findings.exists(f, f.status == 'valid')",
+}
+
 // drawRequirement draws a requirement of up to some levels.
 func drawRequirement(t *rapid.T, depth int) string {
 	anchors := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"microsoft", "google", "anybody", "deb", "rpm", "file"}), 1, 4, rapid.ID).Draw(t, "anchors")
-	kinds := []string{"list", "threshold"}
+	kinds := []string{"list", "threshold", "if"}
 	if depth > 0 {
 		kinds = append(kinds, "any", "all", "not")
 	}
 	switch kind := rapid.SampledFrom(kinds).Draw(t, "kind"); kind {
 	case "threshold":
 		return fmt.Sprintf("{signed_by: {anchors: [%s], threshold: %d}}", strings.Join(anchors, ", "), rapid.IntRange(1, len(anchors)).Draw(t, "threshold"))
+	case "if":
+		return `{if: "` + rapid.SampledFrom(evidenceExpressions).Draw(t, "expression") + `"}`
 	case "any", "all":
 		parts := make([]string, rapid.IntRange(1, 3).Draw(t, "parts"))
 		for i := range parts {

@@ -40,6 +40,13 @@ type evidence struct {
 	role     verify.Role
 	format   verify.Format
 	now      time.Time
+
+	// What expressions look at besides; facts is nil where nothing is known.
+	facts    *Facts
+	policy   *Policy
+	channel  string   // of the channel that requires it
+	host     string   // of the request, in normal form
+	readings []string // of its path
 }
 
 // index reports whether the update is metadata, and nothing that could be installed or run instead.
@@ -73,13 +80,14 @@ func (b *builder) requirement(n node) requirement {
 		return b.contents(v)
 	case "provenance":
 		return b.provenance(v)
-	case "not_listed":
-		for _, f := range v.items() {
-			if !contains(b.feeds, f.text()) {
-				b.add(f, nearest(f.text(), b.feeds), "there is no feed %s", quote(f.text()))
-			}
+	case "if":
+		if c := b.condition(v); c != nil {
+			return c
 		}
-		b.notEvaluated(k)
+	case "not_listed":
+		return &notListed{b.feedsNamed(v, false)}
+	case "listed":
+		return &knownGood{b.feedsNamed(v, true)}
 	default:
 		if findKey(requirementShape().keys, name) != nil {
 			b.notEvaluated(k)

@@ -39,6 +39,7 @@ var (
 	aWhole        = &scalar{what: "a whole number from 1", kind: number, check: errorOf(parseWhole)}
 	anInnerGlob   = &scalar{what: "a glob on the path inside", check: checkInnerGlob}
 	aSize         = &scalar{what: "a number of bytes such as 500MB or 2GiB", kind: lexical, check: errorOf(parseSize), pattern: `^[0-9]`}
+	aFormat       = &scalar{what: "the name of a format such as msi", kind: lexical, check: checkFormat, pattern: `^[a-z0-9]+$`}
 	aStarText     = &scalar{what: "text, with * for any text", check: checkText}
 	aRegexp       = &scalar{what: "a regular expression", check: checkRegexp}
 	aThreshold    = &scalar{what: "a whole number from 0", kind: number, check: errorOf(parseThreshold), zero: true}
@@ -97,6 +98,15 @@ var hexPattern = regexp.MustCompile(`^[0-9A-Fa-f]{8,128}$`)
 func checkHex(s string) error {
 	if !hexPattern.MatchString(s) {
 		return fmt.Errorf("%s is no fingerprint: write 8 to 128 hexadecimal digits", quote(s))
+	}
+	return nil
+}
+
+var formatPattern = regexp.MustCompile(`^[a-z0-9]{1,32}$`)
+
+func checkFormat(s string) error {
+	if !formatPattern.MatchString(s) {
+		return fmt.Errorf("%s is no name of a format: write a-z and digits, such as msi", quote(s))
 	}
 	return nil
 }

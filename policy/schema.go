@@ -95,6 +95,8 @@ func (s *scalar) schema() map[string]any {
 			least = 0
 		}
 		return map[string]any{"type": "integer", "minimum": least}
+	case s.kind == fraction:
+		return map[string]any{"type": "number", "minimum": 0, "maximum": 1}
 	case s.kind == lexical && s.pattern == "":
 		return map[string]any{"type": []string{"string", "integer"}} // an unquoted port is a number
 	}

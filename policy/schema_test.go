@@ -55,7 +55,7 @@ func conforms(root, schema map[string]any, n *yaml.Node) error {
 			}
 		}
 	default:
-		typ = map[string]string{"!!int": "integer", "!!bool": "boolean", "!!null": "null"}[n.Tag]
+		typ = map[string]string{"!!int": "integer", "!!float": "number", "!!bool": "boolean", "!!null": "null"}[n.Tag]
 		if typ == "" {
 			typ = "string" // an editor sees dates as strings
 		}
@@ -66,7 +66,7 @@ func conforms(root, schema map[string]any, n *yaml.Node) error {
 			return fmt.Errorf("line %d: %s does not match %s", n.Line, n.Value, pattern)
 		}
 	}
-	if want := fmt.Sprint(schema["type"]); !strings.Contains(want, typ) {
+	if want := fmt.Sprint(schema["type"]); !strings.Contains(want, typ) && (want != "number" || typ != "integer") {
 		return fmt.Errorf("line %d: %s where %s is wanted", n.Line, typ, want)
 	}
 	return nil

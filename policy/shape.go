@@ -42,6 +42,7 @@ const (
 	lexical                     // any type: the characters are what counts (digests, dates, durations)
 	truth                       // true or false
 	number                      // a whole number
+	fraction                    // a number from 0 to 1
 )
 
 // keyNames returns the names of all keys.

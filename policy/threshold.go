@@ -116,11 +116,7 @@ func identityKeys(f *verify.Finding) []string {
 		keys = append(keys, "organization "+f.Signer.Organization)
 	}
 	if f.Method == "sigstore" && f.Signer.Name != "" {
-		name := f.Signer.Name
-		if strings.Contains(name, "://") {
-			name, _, _ = strings.Cut(name, "@") // a workflow is one whatever ref it runs at
-		}
-		keys = append(keys, "sigstore "+f.Signer.Issuer+" "+name)
+		keys = append(keys, "sigstore "+sigstoreIdentity(f.Signer))
 	}
 	if len(keys) == 0 && f.Signer.Name != "" {
 		keys = append(keys, "name "+f.Signer.Name)
@@ -129,4 +125,14 @@ func identityKeys(f *verify.Finding) []string {
 		keys = append(keys, "method "+f.Method)
 	}
 	return keys
+}
+
+// sigstoreIdentity names an identity of Sigstore in one way: a workflow is one whatever ref it runs at, and capitals, which neither
+// forges nor mail servers mind, make no other identity of one.
+func sigstoreIdentity(id verify.Identity) string {
+	name := strings.ToLower(id.Name)
+	if strings.Contains(name, "://") {
+		name, _, _ = strings.Cut(name, "@")
+	}
+	return id.Issuer + " " + name
 }

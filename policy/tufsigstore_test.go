@@ -340,3 +340,36 @@ func TestEpochAndDigestCoverRepositoriesAndBundles(t *testing.T) {
 		}
 	}
 }
+
+// One and the same identity of Sigstore does not reach a threshold of two, however it is written.
+func TestOneIdentityOfSigstoreIsOneSigner(t *testing.T) {
+	by := func(name, issuer string, fingerprint string, anchors ...string) verify.Finding {
+		return verify.Finding{Method: "sigstore", Status: verify.Valid, Code: "sigstore/valid", Anchors: anchors,
+			Signer: verify.Identity{Name: name, Issuer: issuer, Fingerprint: fingerprint}}
+	}
+	p, err := Parse("p", testFiles(), []byte(`version: 1
+anchors:
+  one: {sigstore: {issuer: "https://issuer.example", identity: "*@acme.example"}}
+  two: {sigstore: {issuer: "https://issuer.example", identity: "*@Acme.example"}}
+channels: [{name: v, hosts: [v.example], require: [{signed_by: {anchors: [one, two], threshold: 2}}]}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const issuer = "https://issuer.example"
+	for _, c := range []struct {
+		name          string
+		first, second verify.Finding
+		want          Action
+	}{
+		{"two people", by("alice@acme.example", issuer, "aa", "one"), by("bob@acme.example", issuer, "bb", "two"), Allow},
+		{"one person", by("alice@acme.example", issuer, "aa", "one"), by("Alice@Acme.example", issuer, "bb", "two"), Quarantine},
+		{"one workflow at two refs", by("https://ci.example/acme/app@refs/heads/a", issuer, "aa", "one"), by("https://ci.example/Acme/app@refs/heads/b", issuer, "bb", "two"), Quarantine},
+		{"two workflows", by("https://ci.example/acme/app@refs/heads/a", issuer, "aa", "one"), by("https://ci.example/acme/lib@refs/heads/a", issuer, "bb", "two"), Allow},
+		{"one certificate", by("alice@acme.example", issuer, "aa", "one"), by("bob@acme.example", issuer, "AA", "two"), Quarantine},
+	} {
+		if d := p.Decide(facts(t, "https://v.example/x", c.first, c.second)); d.Action != c.want {
+			t.Errorf("%s: %s %q", c.name, d.Action, d.Reasons)
+		}
+	}
+}

@@ -136,13 +136,13 @@ func read(resp *http.Response, u *url.URL, limit int64, earlier EvidenceAnswer) 
 	if resp.ContentLength > limit {
 		return got, verify.ErrTooLarge
 	}
-	if err := decode(resp, artifactName(resp.Header, u)); err != nil {
-		return got, err
-	}
-	if resp.ContentLength < 0 && !EndKnown(resp) {
+	if !EndKnown(resp) {
 		return got, errors.New("the origin sends neither a length nor an end mark")
 	}
-	var err error
+	err := decode(resp, artifactName(resp.Header, u)) // which leaves no length
+	if err != nil {
+		return got, err
+	}
 	if got.Body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1)); err != nil {
 		return got, err
 	}

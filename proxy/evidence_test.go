@@ -292,3 +292,35 @@ func TestFollowingNeedsNoInspectionOfTheSourceItself(t *testing.T) {
 func policyOf(text string) (*policy.Policy, error) {
 	return policy.Parse("policy.yaml", nil, []byte(text))
 }
+
+// Some servers pack what was asked for unpacked. A body that is cut short is noticed by its packing, one that unpacks to too much by
+// the limit.
+func TestEvidenceThatIsPacked(t *testing.T) {
+	packed := func(body []byte, coding string, cut int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			data := gzipped(t, body)
+			w.Header().Set("Content-Encoding", coding)
+			w.Header().Set("Content-Length", fmt.Sprint(len(data)-cut))
+			w.Write(data[:len(data)-cut])
+		}
+	}
+	h := hosts{
+		"origin.example/dl/setup.exe": serving(program(5000, "")),
+		"origin.example/dl/good":      packed([]byte("Acme"), "gzip", 0),
+		"origin.example/dl/x":         packed([]byte("Acme"), "x-gzip", 0),
+		"origin.example/dl/cut":       packed([]byte("Acme"), "gzip", 4),
+		"origin.example/dl/bomb":      packed(make([]byte, 10<<20), "gzip", 0),
+		"origin.example/dl/twice":     packed([]byte("Acme"), "gzip, gzip", 0),
+		"origin.example/dl/other":     packed([]byte("Acme"), "br", 0),
+	}
+	r, v := newAskRig(t, h.ServeHTTP)
+	for ref, want := range map[string]string{
+		"./good": "Acme", "./x": "Acme", "./cut": "unexpected EOF", "./bomb": verify.ErrTooLarge.Error(), "./twice": "cannot be looked into", "./other": "cannot be looked into",
+	} {
+		v.refs = []string{ref}
+		got := r.get("https://origin.example/dl/setup.exe")
+		if seen := v.takeSeen(); !strings.Contains(seen, want) || (got.status == 200) != (want == "Acme") {
+			t.Errorf("%s: status %d, %s", ref, got.status, seen)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/policy/audit"
+	"github.com/sallyport-project/sallyport/policy/reputation"
 	"github.com/sallyport-project/sallyport/proxy/quarantine"
 	"github.com/sallyport-project/sallyport/verify"
 )
@@ -28,9 +29,11 @@ type GateOptions struct {
 	Memory   verify.Memory // what must never go backwards
 	// Revocations are the revocation lists that are fetched on the policy's behalf; nil means none.
 	Revocations *Revocations
-	Releases    *Releases // standing releases given by hand
-	Metrics     *Metrics
-	Logger      *zap.Logger
+	// Feeds returns what the policy's feeds say now; nil means that none was ever loaded.
+	Feeds    func() *reputation.View
+	Releases *Releases // standing releases given by hand
+	Metrics  *Metrics
+	Logger   *zap.Logger
 
 	MaxUpdate int64            // bytes of the largest update; 0 means 8 GiB
 	Budget    time.Duration    // for fetching and examining one update, with or without its client; 0 means 2 h
@@ -47,6 +50,7 @@ type Gate struct {
 	receipts  *receipts
 	reports   *reports
 	sidecars  *sidecarCache
+	sums      *Sums
 	trust     atomic.Pointer[trusted]
 	// remembered is the memory as it is; verifiers are given one that tells the log what advances it.
 	remembered verify.Memory
@@ -97,6 +101,7 @@ func NewGate(o GateOptions) (*Gate, error) {
 		receipts:    newReceipts(o.Now),
 		reports:     newReports(),
 		sidecars:    newSidecarCache(),
+		sums:        new(Sums),
 	}
 	g.remembered, g.Memory = o.Memory, learning{o.Memory, g}
 	g.closing, g.close = context.WithCancel(context.Background())

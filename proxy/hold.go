@@ -93,12 +93,15 @@ func (g *Gate) land(ctx context.Context, f *flight, item *quarantine.Item, taps 
 	x := f.leader
 	f.item = item
 	f.artifact = &verify.Artifact{
-		Name: x.updateName(f.header), URL: x.published(), Size: item.Size, Fetched: fetched,
+		Name: x.updateName(f.header), URL: x.published(), Asked: x.place.way, Size: item.Size, Fetched: fetched,
 		Digests: verify.Digests{SHA256: item.SHA256, Taps: taps}, Content: item.Content(),
 	}
 	f.artifact.Format = formatOf(f.artifact)
 	f.artifact.Role = g.Examiner.Classify(f.artifact)
 	f.reports.under(ctx, g, x, f.artifact, g.trustUnder(x.policy).only(x.plan.Anchors))
+	if err := g.lookup(x, f.artifact).Prepare(ctx); err != nil {
+		g.Logger.Warn("preparing to look an update up in the feeds", zap.Error(err)) // it is tried again for the verdict
+	}
 	if err := ctx.Err(); err != nil { // what could not be told for want of time is nothing to judge by
 		g.fail(f, x.holdRefusal(err))
 		return

@@ -67,7 +67,8 @@ func (x *transit) decide(f *flight) (policy.Decision, verify.Report, *refusal) {
 			Update: policy.Update{
 				Name: f.artifact.Name, Format: f.artifact.Format, Role: f.artifact.Role, Size: f.item.Size, SHA256: f.item.SHA256,
 			},
-			Releases: g.Releases.For(f.item.SHA256, x.plan.Scope, now),
+			Releases:   g.Releases.For(f.item.SHA256, x.plan.Scope, now),
+			Reputation: g.feeds(x, f.artifact, report, now),
 		})
 		if g.Policy() == p {
 			return d, report, nil

@@ -12,7 +12,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/sallyport-project/sallyport/internal/durable"
 	"github.com/sallyport-project/sallyport/verify"
@@ -71,10 +73,22 @@ func (m *Memory) Load(anchor, key string) ([]byte, error) {
 	if !ok || json.Unmarshal(line, &head) != nil || head.V != 1 {
 		return nil, fmt.Errorf("reading memory: %s has no head that this version knows", path)
 	}
-	if head.Anchor != anchor || head.Key != key || head.SHA256 != sha256.Sum256(value) {
+	if head.Anchor != inJSON(anchor) || head.Key != inJSON(key) || head.SHA256 != sha256.Sum256(value) {
 		return nil, fmt.Errorf("reading memory: %s is damaged or misplaced", path)
 	}
 	return value, nil
+}
+
+// inJSON returns what is read again where s was written as JSON, which cannot have every byte that a URL can.
+func inJSON(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	var out strings.Builder
+	for _, r := range s {
+		out.WriteRune(r) // U+FFFD for each byte that is not UTF-8
+	}
+	return out.String()
 }
 
 // Advance implements verify.Memory. It is durable when it returns.

@@ -210,3 +210,22 @@ func TestMemoryWritersKeepNobodyWaiting(t *testing.T) {
 	}
 	t.Error("all values share one lock")
 }
+
+// Keys come from URLs and names that strangers choose: what was written under one is read again, whatever its bytes.
+func TestMemoryTakesEveryKey(t *testing.T) {
+	m, err := NewMemory(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := []string{"a\xffb", "a\xfeb", "a\uFFFDb", "a\xff\xffb", "\xed\xa0\x80", "<&>\u2028\x00\n", ""}
+	for i, key := range keys {
+		if err := m.Advance("x\xff", key, nil, []byte{byte(i)}); err != nil {
+			t.Errorf("%q: %v", key, err)
+		}
+	}
+	for i, key := range keys {
+		if got, err := m.Load("x\xff", key); err != nil || string(got) != string([]byte{byte(i)}) {
+			t.Errorf("%q: %q, %v", key, got, err)
+		}
+	}
+}

@@ -12,9 +12,10 @@ import (
 // place is what an update is known by where a redirect has led a client to it. The zero value is for an update that lies
 // where a channel says.
 type place struct {
-	url   *url.URL // by which the update is examined
-	other *url.URL // the other end of the redirect
-	from  *url.URL // whichever of them is where the redirect began
+	url   *url.URL   // by which the update is examined
+	other *url.URL   // the other end of the redirect
+	from  *url.URL   // whichever of them is where the redirect began
+	way   []*url.URL // what was asked for before the redirects, the first request first, where that tells whose bytes are wanted
 }
 
 // locate finds out what the update is known by that x asks for.
@@ -22,20 +23,25 @@ type place struct {
 // A release page keeps its files in an object store, under addresses that name nothing: there the update is known by
 // the address that a channel names. A mirror or a download page redirects to a file with a name of its own, and what is
 // published beside it is found there. For what signs paths and packages instead of files (TUF, the attestations of
-// package registries) it is always the address that a channel names.
+// package registries) it is always the address that a channel names, and what was asked for on the way there counts besides: whoever
+// serves the files may redirect from the path of one to that of another one.
 func (x *transit) locate() place {
 	if len(x.ask.Carried) == 0 || x.plan.Refusal != nil {
 		return place{}
 	}
-	from := x.gate.redirects.cameFrom(x.ask.Client, x.req.URL)
+	from, way := x.gate.redirects.cameFrom(x.ask.Client, x.req.URL)
+	trust := x.gate.trustUnder(x.policy).only(x.plan.Anchors)
+	named := len(trust.TUF) > 0 || len(trust.Sigstore) > 0
+	if !named {
+		way = nil
+	}
 	bare := x.ask
 	bare.Carried = nil
 	if plan := x.policy.Plan(bare); from == nil || plan.Refusal == nil && plan.Scope != "" {
-		return place{}
+		return place{way: way}
 	}
-	trust := x.gate.trustUnder(x.policy).only(x.plan.Anchors)
-	if len(trust.TUF) > 0 || len(trust.Sigstore) > 0 || !namesUpdate(x.req.URL) && namesUpdate(from) {
-		return place{url: from, other: x.req.URL, from: from}
+	if named || !namesUpdate(x.req.URL) && namesUpdate(from) {
+		return place{url: from, other: x.req.URL, from: from, way: way}
 	}
 	return place{url: x.req.URL, other: from, from: from}
 }
@@ -63,6 +69,10 @@ func (p place) key(w io.Writer) {
 			text := canonicalURL(u)
 			fmt.Fprintf(w, "at %d:%s", len(text), text)
 		}
+	}
+	for _, u := range p.way {
+		text := canonicalURL(u)
+		fmt.Fprintf(w, "by %d:%s", len(text), text)
 	}
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -116,6 +117,55 @@ func TestWhatIsKnownByTwoAddressesIsJudgedTwice(t *testing.T) {
 	}
 }
 
+// wayVerifier notes by which way what it sees was come to.
+type wayVerifier struct {
+	*askVerifier
+	ways []string
+}
+
+func (v *wayVerifier) Verify(ctx context.Context, a *verify.Artifact, env verify.Env) ([]verify.Finding, error) {
+	var way []string
+	for _, u := range a.Asked {
+		way = append(way, u.String())
+	}
+	v.mu.Lock()
+	v.ways = append(v.ways, strings.Join(append(way, a.URL.String()), " > "))
+	v.mu.Unlock()
+	return v.askVerifier.Verify(ctx, a, env)
+}
+
+// Where paths and packages are signed it counts what was asked for, also where a channel redirects to another place of its own.
+func TestWhatWasAskedForIsKnownAfterRedirects(t *testing.T) {
+	h := hosts{
+		"releases.example/work/new.exe":  redirectTo("/work/hop?token=1"),
+		"releases.example/work/hop":      redirectTo("/work/old.exe"),
+		"releases.example/work/old.exe":  serving(program(5000, ""), "Cache-Control", "max-age=600"),
+		"releases.example/work/far.exe":  redirectTo("https://store.example/x"),
+		"store.example/x":                serving(program(5000, "")),
+		"releases.example/acme/new.exe":  redirectTo("/acme/old.exe"),
+		"releases.example/acme/old.exe":  serving(program(5000, "")),
+		"releases.example/work/loop.exe": redirectTo("/work/old.exe"),
+	}
+	r, ask := newAskRig(t, h.ServeHTTP)
+	r.setPolicy(releasesPolicy)
+	v := &wayVerifier{askVerifier: ask}
+	r.gate.Examiner = &verify.Examiner{Verifiers: []verify.Verifier{v}}
+	const old = "https://releases.example/work/old.exe"
+	for _, c := range []struct{ path, want string }{
+		{"/work/old.exe", old},
+		{"/work/new.exe", "https://releases.example/work/new.exe > https://releases.example/work/hop > " + old},
+		{"/work/loop.exe", "https://releases.example/work/loop.exe > " + old},
+		{"/work/far.exe", "https://releases.example/work/far.exe > https://releases.example/work/far.exe"},
+		{"/acme/new.exe", "https://releases.example/acme/old.exe"}, // nobody signs paths there
+	} {
+		v.ways = nil
+		follow(r, "https://releases.example"+c.path)
+		if len(v.ways) != 1 || v.ways[0] != c.want {
+			t.Errorf("%s: %q, want %q", c.path, v.ways, c.want)
+		}
+	}
+}
+
 func TestWhereARedirectBeganIsKeptWithoutSecrets(t *testing.T) {
 	r := newRedirects(time.Now)
 	c := policy.Client{Addr: mustAddr("192.0.2.1")}
@@ -123,15 +173,15 @@ func TestWhereARedirectBeganIsKeptWithoutSecrets(t *testing.T) {
 	if why := r.carry(c, from, to, "page", from); why != "" {
 		t.Fatal(why)
 	}
-	if got := r.cameFrom(c, to); got == nil || got.String() != "https://releases.example/acme/a?token=1" {
+	if got, _ := r.cameFrom(c, to); got == nil || got.String() != "https://releases.example/acme/a?token=1" {
 		t.Errorf("%v", got)
 	}
-	if got := r.cameFrom(policy.Client{Addr: mustAddr("192.0.2.2")}, to); got != nil {
+	if got, _ := r.cameFrom(policy.Client{Addr: mustAddr("192.0.2.2")}, to); got != nil {
 		t.Errorf("another client's redirect: %v", got)
 	}
 	long := mustURL(t, "https://releases.example/acme/"+strings.Repeat("a", redirectOrigin))
 	r.carry(c, long, to, "page", long)
-	if got := r.cameFrom(c, to); got != nil {
+	if got, _ := r.cameFrom(c, to); got != nil {
 		t.Errorf("%d bytes were kept", len(got.String()))
 	}
 	if len(r.carriedTo(c, to)) != 1 {

@@ -45,7 +45,8 @@ type redirect struct {
 	scope  string
 	hops   int
 	until  time.Time
-	origin *url.URL // where it began: the last URL on the way that a channel names
+	origin *url.URL   // where it began: the last URL on the way that a channel names
+	way    []*url.URL // all URLs on the way, without queries
 }
 
 func newRedirects(now func() time.Time) *redirects {
@@ -68,21 +69,28 @@ func (r *redirects) carriedTo(c policy.Client, u *url.URL) []policy.Carried {
 	return carried
 }
 
-// cameFrom returns where the last redirect to u began for c; nil if there was none.
-func (r *redirects) cameFrom(c policy.Client, u *url.URL) *url.URL {
+// cameFrom returns where the last redirect to u began for c, and all that c asked for on the way there, the first request first;
+// nil if there was none.
+func (r *redirects) cameFrom(c policy.Client, u *url.URL) (origin *url.URL, way []*url.URL) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.by[c]
 	if l == nil {
-		return nil
+		return nil, nil
 	}
+	last := latest(current(l.targets[targetKey(u)], r.now()))
+	return last.origin, last.way
+}
+
+// latest returns that of the entries which was made last.
+func latest(entries []redirect) redirect {
 	var last redirect
-	for _, e := range current(l.targets[targetKey(u)], r.now()) {
+	for _, e := range entries {
 		if !e.until.Before(last.until) {
 			last = e
 		}
 	}
-	return last.origin
+	return last
 }
 
 // carry remembers that a channel redirected c from one URL to another, at the end of a way that began at origin. It
@@ -96,9 +104,11 @@ func (r *redirects) carry(c policy.Client, from, to *url.URL, scope string, orig
 		l = &led{targets: map[verify.Digest][]redirect{}, hosts: map[string]time.Time{}}
 	}
 	entry := redirect{scope: scope, hops: 1, until: now.Add(redirectLife), origin: withoutSecrets(origin)}
-	for _, e := range current(l.targets[targetKey(from)], now) {
+	before := current(l.targets[targetKey(from)], now)
+	for _, e := range before {
 		entry.hops = max(entry.hops, e.hops+1)
 	}
+	entry.way = further(latest(before).way, from)
 	if entry.hops > redirectHops {
 		return "after 5 redirects already"
 	}
@@ -136,6 +146,18 @@ func withoutSecrets(u *url.URL) *url.URL {
 	c := *u
 	c.User, c.Fragment, c.RawFragment = nil, "", ""
 	return &c
+}
+
+// further adds a URL to a way. One that is too long to be kept is left out.
+func further(way []*url.URL, u *url.URL) []*url.URL {
+	bare := *u
+	bare.RawQuery, bare.ForceQuery = "", false
+	kept := withoutSecrets(&bare)
+	if kept == nil {
+		return way
+	}
+	kept.Path, kept.RawPath = strings.Clone(kept.Path), strings.Clone(kept.RawPath) // of what may have had a long query
+	return append(way[:len(way):len(way)], kept)
 }
 
 // leadTo reports whether a channel has redirected c to a host.

@@ -20,7 +20,7 @@ const (
 // reportKey is everything that the facts of a report depend on that asks for nothing but the artifact.
 type reportKey struct {
 	digest  verify.Digest
-	subject verify.Digest // of name, URL, format and role
+	subject verify.Digest // of name, URLs, format and role
 	epoch   string
 	inside  bool // it was opened
 	beside  bool // what is published beside it was looked for
@@ -29,6 +29,9 @@ type reportKey struct {
 func keyOfReport(a *verify.Artifact, epoch string, inside, beside bool) reportKey {
 	url := canonicalURL(a.URL)
 	subject := fmt.Sprintf("%d:%s%d:%s%s %s", len(a.Name), a.Name, len(url), url, a.Format, a.Role)
+	for _, asked := range a.Asked {
+		subject += "\n" + canonicalURL(asked)
+	}
 	return reportKey{a.Digests.SHA256, sha256.Sum256([]byte(subject)), epoch, inside, beside}
 }
 

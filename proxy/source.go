@@ -56,11 +56,13 @@ func rootedPath(u *url.URL) string {
 }
 
 // climbs reports whether a path has a dot segment (RFC 3986 section 3.3) for anybody: also one that is
-// percent-encoded, up to twice, that is set off by backslashes, or that has parameters.
+// percent-encoded, up to twice, that is set off by backslashes, that has parameters, or that has dots, spaces and control
+// characters alone, which some servers trim.
 func climbs(escaped string) bool {
 	for range 3 {
 		for _, segment := range strings.FieldsFunc(escaped, func(c rune) bool { return c == '/' || c == '\\' }) {
-			if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
+			segment, _, _ = strings.Cut(segment, ";")
+			if strings.Contains(segment, ".") && strings.TrimFunc(segment, func(r rune) bool { return r == '.' || r <= ' ' || r == 0x7f }) == "" {
 				return true
 			}
 		}

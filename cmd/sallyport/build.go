@@ -28,6 +28,9 @@ func (r *running) build() (err error) {
 	if err = r.openRevocations(); err != nil {
 		return err
 	}
+	if err = r.openFeeds(); err != nil {
+		return err
+	}
 	if err = r.owner.dir.emptySpool(); err != nil {
 		return err
 	}
@@ -35,7 +38,7 @@ func (r *running) build() (err error) {
 	ex.Limits.Dir = r.owner.dir.spool()
 	r.gate, err = proxy.NewGate(proxy.GateOptions{
 		Policy: r.policy.current.Load, Upstream: r.upstream, Vault: r.owner.vault, Append: r.owner.append,
-		Examiner: ex, Trust: trust, Revocations: r.revocations, Memory: r.owner.memory, Releases: r.owner.releases,
+		Examiner: ex, Trust: trust, Revocations: r.revocations, Feeds: r.feeds.View, Memory: r.owner.memory, Releases: r.owner.releases,
 		Metrics: r.metrics, Logger: r.logger.Named("gate"),
 		MaxUpdate: int64(c.Limits.Update), Budget: time.Duration(c.Timeouts.Update),
 	})

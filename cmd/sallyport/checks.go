@@ -27,6 +27,7 @@ func (r *running) checks() []console.Check {
 			return console.Good, ""
 		}},
 		{Name: "policy", Look: r.policy.health},
+		{Name: "feeds", Look: r.feedsHealth},
 		{Name: "log", Look: r.logHealth},
 		{Name: "vault", Look: r.vaultHealth},
 		{Name: "disk", Look: r.diskHealth},

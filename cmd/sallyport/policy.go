@@ -27,6 +27,10 @@ func newPolicyCheck() *cobra.Command {
 		Args:  exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := loadPolicy(args[0])
+			var notes []string
+			if err == nil {
+				notes, err = checkFeeds(cmd.Context(), p, args[0], nil)
+			}
 			if err != nil {
 				var all policy.Errors
 				if errors.As(err, &all) {
@@ -36,7 +40,7 @@ func newPolicyCheck() *cobra.Command {
 				}
 				return err
 			}
-			for _, w := range p.Warnings(time.Now()) {
+			for _, w := range append(p.Warnings(time.Now()), notes...) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", printable.Text(w, 500))
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s can be put in force: %s, sha256:%s\n", args[0], count(len(p.Channels()), "channel"), p.Digest())

@@ -99,6 +99,9 @@ type policyFile struct {
 	log     *zap.Logger
 
 	enforced func() // called when another policy has come into force; may be nil
+	// prepare gets ready what a policy needs that is to come into force, or says why it cannot; settled is called when it has, or
+	// has not. It may be nil.
+	prepare func(*policy.Policy) (settled func(inForce bool) error, err error)
 
 	current atomic.Pointer[policy.Policy]
 
@@ -117,6 +120,13 @@ func (f *policyFile) start(p *policy.Policy, files []string) error {
 
 // enforce records a policy and puts it in force. A policy whose record cannot be stored does not come into force.
 func (f *policyFile) enforce(p *policy.Policy, what string) error {
+	if f.prepare != nil {
+		settled, err := f.prepare(p)
+		if err != nil {
+			return err
+		}
+		defer func() { f.settle(settled, f.current.Load() == p) }()
+	}
 	_, err := f.append(audit.Record{Kind: audit.KindPolicy, Message: fmt.Sprintf("%s %s, sha256:%s", what, policyName(f.path), p.Digest())})
 	if err != nil {
 		return fmt.Errorf("recording the policy: %w", err)
@@ -130,6 +140,12 @@ func (f *policyFile) enforce(p *policy.Policy, what string) error {
 		f.log.Warn("policy", zap.String("warning", w))
 	}
 	return nil
+}
+
+func (f *policyFile) settle(settled func(bool) error, inForce bool) {
+	if err := settled(inForce); err != nil {
+		f.log.Error("taking up what the policy in force needs", zap.Error(err))
+	}
 }
 
 // reload reads the file again because something may have changed it. If that fails, the policy in force stays in

@@ -6,11 +6,13 @@ import (
 	"github.com/sallyport-project/sallyport/internal/printable"
 	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/verify"
+	"github.com/sallyport-project/sallyport/verify/sigstore"
 	"github.com/sallyport-project/sallyport/verify/tuf/client"
 )
 
-// checkPolicyRoots reads the root metadata that a policy's anchors begin with as those do that verify by it. A root that
-// its own keys have not signed vouches for nothing, and the policy is not put in force.
+// checkPolicyRoots reads the root metadata and the trusted roots of Sigstore that a policy's anchors begin with as those do that
+// verify by them. A root that its own keys have not signed, or a trusted root that names nobody, vouches for nothing, and the policy
+// is not put in force.
 func checkPolicyRoots(p *policy.Policy) error {
 	trust := p.Trust(verify.Trust{})
 	for i := range trust.TUF {
@@ -19,10 +21,17 @@ func checkPolicyRoots(p *policy.Policy) error {
 		}
 	}
 	for i := range trust.Sigstore {
-		if source := trust.Sigstore[i].RootSource; source != nil {
-			if err := checkRoots(source); err != nil {
+		a := &trust.Sigstore[i]
+		if a.RootSource != nil {
+			if err := checkRoots(a.RootSource); err != nil {
 				return err
 			}
+		}
+		if a.TrustedRoot == nil {
+			continue
+		}
+		if err := sigstore.CheckTrustedRoot(a.TrustedRoot); err != nil {
+			return fmt.Errorf("anchor %s: the trusted root cannot be used: %s", printable.Text(a.Anchor, 200), printable.Text(err.Error(), 500))
 		}
 	}
 	return nil

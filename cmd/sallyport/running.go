@@ -31,6 +31,7 @@ type running struct {
 	server      *proxy.Server
 	upstream    *proxy.Upstream
 	revocations *proxy.Revocations
+	feeds       *policyFeeds
 	refreshers  *proxy.Refreshers
 	metrics     *proxy.Metrics
 	console     *http.Server
@@ -163,6 +164,7 @@ func (r *running) watch() error {
 	r.stopWatching = cancel
 	r.watching.Go(func() { r.revocations.Run(ctx) })
 	r.watching.Go(func() { r.refreshers.Run(ctx) })
+	r.watching.Go(func() { r.feeds.Run(ctx) })
 	if r.config.Policy == "" {
 		return nil
 	}

@@ -19,6 +19,7 @@ import (
 //	memory/       what verification remembers, such as the date of each apt archive
 //	trust/        sets of roots that replace the built-in ones
 //	revocation/   certificate revocation lists that were fetched
+//	feeds/        lists of what is known to be bad, or good, as they were taken last
 //	spool/        inner files of updates while they are looked at; emptied at every start
 //	lock          held by the one process that may change any of this
 //	control.sock  where that process takes orders, if it is a server
@@ -30,6 +31,7 @@ func (s stateDir) vault() string      { return filepath.Join(string(s), "vault")
 func (s stateDir) memory() string     { return filepath.Join(string(s), "memory") }
 func (s stateDir) trust() string      { return filepath.Join(string(s), "trust") }
 func (s stateDir) revocation() string { return filepath.Join(string(s), "revocation") }
+func (s stateDir) feeds() string      { return filepath.Join(string(s), "feeds") }
 func (s stateDir) spool() string      { return filepath.Join(string(s), "spool") }
 func (s stateDir) lock() string       { return filepath.Join(string(s), "lock") }
 func (s stateDir) control() string    { return filepath.Join(string(s), "control.sock") }

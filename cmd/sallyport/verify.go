@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/sallyport-project/sallyport/internal/printable"
 	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/policy/audit"
+	"github.com/sallyport-project/sallyport/policy/reputation"
 	"github.com/sallyport-project/sallyport/proxy"
 	"github.com/sallyport-project/sallyport/verify"
 )
@@ -78,6 +80,8 @@ type judge struct {
 	memory   verify.Memory
 	trust    verify.Trust
 	releases *proxy.Releases
+	feeds    *reputation.View
+	sums     proxy.Sums
 	at       time.Time
 	closers  []io.Closer
 }
@@ -127,6 +131,9 @@ func (f *verifyFlags) judge(cmd *cobra.Command) (_ *judge, err error) {
 		j.trust = j.trust.Only(j.plan.Anchors) // as the gate does; whoever names no channel asks what there is to know
 	}
 	if err := f.openSidecars(c, j); err != nil {
+		return nil, err
+	}
+	if err := f.openFeeds(cmd, dir, c.Policy, j); err != nil {
 		return nil, err
 	}
 	return j, f.openState(cmd.Context(), dir, j)
@@ -272,10 +279,19 @@ func (j *judge) one(cmd *cobra.Command, name string) (audit.Record, error) {
 		return audit.Record{}, fmt.Errorf("reading %s: %w", printable.Text(name, 200), err)
 	}
 	report := j.examiner.Examine(cmd.Context(), a, verify.Env{Sidecars: j.sidecars, Memory: j.memory, Trust: j.trust, At: j.at, Inside: j.inside})
+	lookup := proxy.Lookup{View: j.feeds, Feeds: j.plan.Feeds, Artifact: a, Report: report, Sums: &j.sums, At: j.at}
+	if j.request.URL != nil {
+		lookup.URLs = []*url.URL{j.request.URL}
+	}
+	known, err := lookup.Reputation(cmd.Context())
+	if err != nil {
+		complain(cmd.ErrOrStderr(), fmt.Errorf("looking %s up in the feeds: %w", printable.Text(name, 200), err))
+	}
 	d := j.policy.Decide(policy.Facts{
 		Request: j.request, Report: report, Now: j.at,
-		Update:   policy.Update{Name: a.Name, Format: a.Format, Role: a.Role, Size: a.Size, SHA256: a.Digests.SHA256},
-		Releases: j.releases.For(a.Digests.SHA256, j.plan.Scope, j.at),
+		Update:     policy.Update{Name: a.Name, Format: a.Format, Role: a.Role, Size: a.Size, SHA256: a.Digests.SHA256},
+		Releases:   j.releases.For(a.Digests.SHA256, j.plan.Scope, j.at),
+		Reputation: known,
 	})
 	findings, contents := audit.OfReport(report)
 	rec := audit.Record{
