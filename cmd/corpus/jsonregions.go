@@ -41,6 +41,7 @@ var (
 	around       = regexp.MustCompile(`(?:^|\},)(\{(?:"attestations":\[\{)?"predicateType":"[^"]*",)"bundle":`)
 	promise      = regexp.MustCompile(`"inclusionPromise"\s*:\s*\{\s*("signedEntryTimestamp")`)
 	stamped      = regexp.MustCompile(`"signedTimestamp"\s*:\s*"([^"]*)"`)
+	bundleFormat = regexp.MustCompile(`"mediaType"\s*:\s*"application/vnd\.dev\.sigstore\.bundle\.v0\.(\d)\+json"`)
 	chainOfCerts = regexp.MustCompile(`"x509CertificateChain"\s*:\s*\{\s*"certificates"\s*:\s*\[\s*\{[^}]*\}([^\]]*)\]`)
 )
 
@@ -52,6 +53,7 @@ func bundleRegions(data []byte) (out []region) {
 		}
 	}
 	add(chainOfCerts, "sigstore: certificates of authorities, which are taken from the trusted root")
+	add(bundleFormat, "sigstore: the version of a bundle's format, where what is in it fits the other as well")
 	if rekor2Kind.Match(data) {
 		add(rekor2Root, "sigstore: the root hash beside a proof of Rekor 2, which is the checkpoint's")
 		add(rekor2Body, "sigstore: the body of an entry of Rekor 2, which is made anew from the bundle")
@@ -108,6 +110,20 @@ func unsignedOfStamp(der []byte, fields []node) (out []region) {
 	for _, signer := range fields[len(fields)-1].children(der) {
 		if all := signer.children(der); len(all) > 2 {
 			out = append(out, region{all[1].at, all[1].end, "CMS: whose certificate a timestamp says it is, which is told by trying", false})
+			if len(all) > 3 {
+				out = append(out, lengths(der, all[3])...)
+			}
+		}
+	}
+	return out
+}
+
+// lengths returns the headers of a timestamp's signed attributes: they are read as BER, which ends an element where the one around it
+// ends, and made anew as DER to verify the signature over them (RFC 5652 section 5.4).
+func lengths(der []byte, attributes node) (out []region) {
+	for _, attribute := range attributes.children(der) {
+		for _, n := range append(attribute.children(der), attribute) {
+			out = append(out, region{n.at, n.body, "CMS: lengths around a timestamp's signed attributes, which are made anew", false})
 		}
 	}
 	return out
