@@ -62,9 +62,9 @@ func (a *anchor) String() string {
 	case a.kind == "cms":
 		return a.name + " (certificates under roots of its own)"
 	case a.kind == "tuf" && a.tuf != nil && len(a.tuf.Repositories) > 1:
-		return a.name + " (TUF repositories)"
-	case a.kind == "tuf":
-		return a.name + " (a TUF repository)"
+		return a.name + " (TUF repositories for what is below " + a.tuf.Targets + ")"
+	case a.kind == "tuf" && a.tuf != nil:
+		return a.name + " (a TUF repository for what is below " + a.tuf.Targets + ")"
 	case a.kind == "sigstore" && a.sigstore != nil:
 		return a.name + " (" + sigstoreName(a.sigstore) + ")"
 	case a.kind == "digest":

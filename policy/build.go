@@ -40,6 +40,7 @@ func (b *builder) build(root node) {
 	b.deniedSources(root)
 	b.unused(root)
 	b.shadowed()
+	b.outside()
 }
 
 // settings reads what defaults and channels have in common.

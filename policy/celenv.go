@@ -58,7 +58,7 @@ var withTimeZone = map[string]string{
 
 // environment is the one in which all expressions are checked and evaluated.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
-	subset := env.NewLibrarySubset().AddIncludedMacros(macros...)
+	subset := env.NewLibrarySubset().AddIncludedMacros("has") // the others are in celloop.go
 	for _, name := range operations {
 		f := env.NewFunction(name)
 		if id := withTimeZone[name]; id != "" {
@@ -80,6 +80,8 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		cel.ParserExpressionSizeLimit(maxExpression),
 		cel.ParserRecursionLimit(maxNesting),
 		cel.ExpressionNodeLimit(maxExpressionAST),
+		cel.Macros(loops()...),
+		told(),
 		cel.Function("days", cel.Overload("days_int", []*cel.Type{cel.IntType}, cel.DurationType, cel.UnaryBinding(days))),
 	}
 	for _, name := range ownFunctions[:3] {
@@ -104,8 +106,8 @@ func days(v ref.Val) ref.Val {
 }
 
 // program makes an expression that was checked ready to be evaluated.
-func program(e *cel.Env, checked *cel.Ast) (cel.Program, error) {
-	p, err := e.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+func program(e *cel.Env, checked *cel.Ast, patterns patternCosts) (cel.Program, error) {
+	p, err := e.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostTracking(patterns), cel.CostLimit(maxCost))
 	if err != nil {
 		return nil, fmt.Errorf("preparing the expression: %w", err)
 	}
@@ -115,8 +117,11 @@ func program(e *cel.Env, checked *cel.Ast) (cel.Program, error) {
 // estimator says how large facts can be. It implements cost.Estimator.
 type estimator struct{}
 
-func (estimator) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
-	return nil
+func (estimator) EstimateCallCost(name, _ string, _ *cost.AstNode, args []cost.AstNode) *cost.CallEstimate {
+	if name != toldFunction || len(args) != 2 {
+		return nil
+	}
+	return &cost.CallEstimate{CostEstimate: cost.CostEstimate{Min: 1, Max: 1}, ResultSize: args[1].ComputedSize()}
 }
 
 func (estimator) EstimateSize(n cost.AstNode) *cost.SizeEstimate {

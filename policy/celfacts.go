@@ -135,21 +135,17 @@ var requestFacts = newFactType("a request",
 	thing("client", "who asks", clientFacts, func(*object) any { return nil }),
 )
 
-// proven says why a finding proves nothing of whom it names or of what these say; nil if it does.
-func proven(o *object) error {
-	f := o.finding()
-	if status := statusWord(f, o.in.now); status != "valid" && !f.Signer.IsZero() {
-		return unknown("a signature that is %s proves nothing of its signer", status)
-	}
-	return nil
+// unprovenBy says that a finding of this status proves nothing of whom it names or of what these say.
+func unprovenBy(status string) error {
+	return unknown("a signature that is %s proves nothing of its signer", status)
 }
 
 // named is a name that a certificate or key gives its signer. Under the roots of one anchor it is that anchor's matter alone.
 func named(name, doc string, get func(verify.Identity) string) fact {
 	return fact{name, types.StringType, doc, "the signature is not valid, or under roots of an anchor's own: ask `signed_by`", nil, func(o *object) (any, error) {
 		id := o.finding().Signer
-		if err := proven(o); err != nil {
-			return nil, err
+		if status := statusWord(o.finding(), o.in.now); status != "valid" && !id.IsZero() {
+			return nil, unprovenBy(status)
 		}
 		if id.PrivateRoot {
 			return nil, unknown("a certificate under the roots of one anchor is no proof of a name: use signed_by with that anchor")
@@ -162,8 +158,8 @@ func named(name, doc string, get func(verify.Identity) string) fact {
 func claimed(name, doc string, get func(*object) string) fact {
 	return fact{name, types.StringType, doc, "the signature is not valid", nil, func(o *object) (any, error) {
 		s := get(o)
-		if err := proven(o); err != nil && s != "" {
-			return nil, err
+		if status := statusWord(o.finding(), o.in.now); s != "" && status != "valid" {
+			return nil, unprovenBy(status)
 		}
 		return s, nil
 	}}

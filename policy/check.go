@@ -179,7 +179,7 @@ func (s *scalar) checkValue(n node, p *problems) {
 		if !contains(s.words, v) {
 			p.add(n, alike(v, s.words), "%s is not %s", quote(v), s.describe())
 		}
-	case s.kind == truth && tag != "!!bool":
+	case s.kind == truth && (tag != "!!bool" || v != "true" && v != "false"): // YAML knows True and TRUE, which must not pass for false
 		p.add(n, "write true or false", "%s is neither true nor false", quote(v))
 	case s.kind == number && tag != "!!int":
 		p.add(n, "", "%s is no whole number", quote(v))

@@ -176,6 +176,85 @@ func TestExpressionsOverWhatIsNotKnown(t *testing.T) {
 	}
 }
 
+// What a loop asks without looking at its element is not true of a list of which nobody knows whether it has one.
+func TestLoopsOverWhatMayNotBeThere(t *testing.T) {
+	f := richFacts(t)
+	f.Report.Findings = []verify.Finding{{Method: "apt", Code: "apt/timeout"}}
+	for _, expression := range []string{
+		"signers.exists(s, true)", "signers.exists(s, request.host == 'v.example')", "signers.exists(s, true || s.name == 'x')", "attestations.exists_one(a, true)",
+		"signers.all(s, false)", "signers.map(s, 'x').size() == 1", "signers.map(s, true, 'x').size() == 1", "signers.filter(s, true).size() == 1", "[1].exists(x, signers.exists(s, x == 1))",
+	} {
+		for _, e := range []string{expression, "!(" + expression + ")"} {
+			if o, why := judged(t, e, f); o != undecided || !strings.Contains(why, "apt/timeout") {
+				t.Errorf("%s: %d: %s", e, o, why)
+			}
+		}
+	}
+	f.Report.Findings = append(f.Report.Findings, signedAs("Acme"))
+	if o, why := judged(t, "signers.exists(s, true) && !signers.all(s, false)", f); o != holds {
+		t.Errorf("%d: %s", o, why)
+	}
+}
+
+// A statement proves nothing unless the signature under it does, also where no signer is named.
+func TestStatementsOfNobody(t *testing.T) {
+	for _, status := range []verify.Status{verify.Untrusted, verify.Valid} {
+		f := richFacts(t)
+		f.Report.Findings = []verify.Finding{{Method: "sigstore", Code: "sigstore/threshold", Status: status,
+			Attestation: &verify.Attestation{Source: "https://github.com/acme/app"}, Workload: &verify.Workload{Runner: "github-hosted"}}}
+		for _, expression := range []string{
+			"findings.exists(f, f.attestation.source == 'https://github.com/acme/app')", "findings.exists(f, f.workload.runner == 'github-hosted')",
+		} {
+			if o, why := judged(t, expression, f); o != undecided || !strings.Contains(why, "proves nothing") {
+				t.Errorf("%v: %s: %d: %s", status, expression, o, why)
+			}
+		}
+	}
+}
+
+// A short pattern can be long when it is compiled, and takes as long as that.
+func TestPatternsCostWhatTheyTake(t *testing.T) {
+	f := richFacts(t)
+	for range 500 {
+		f.Report.Contents.Inner = append(f.Report.Contents.Inner, verify.Inner{Path: strings.Repeat("a", maxFactText)})
+	}
+	for expression, want := range map[string]string{
+		"contents.inner.exists(i, i.path.matches('a.{900}z'))":            "too much to look at",
+		"contents.inner.exists(i, i.path.matches('(ab|a|b|.){100}z'))":    "too much to look at",
+		"contents.inner.exists(i, i.path.matches('z'))":                   "is false",
+		"contents.inner.exists(i, i.path.matches('^[b-z]*[.](exe|dll)'))": "is false",
+	} {
+		if _, why := judged(t, expression, f); !strings.Contains(why, want) {
+			t.Errorf("%s: %s", expression, why)
+		}
+	}
+}
+
+// A list of what is refused would refuse nothing if what it is compared with is never written that way.
+func TestComparisonsThatNeverFit(t *testing.T) {
+	digest := strings.Repeat("ab", 32)
+	for expression, want := range map[string]string{
+		"!(update.sha256 in ['" + strings.ToUpper(digest) + "'])":                      `write "` + digest,
+		"update.sha256 != 'sha256:" + digest + "'":                                     "it has 64 hexadecimal digits",
+		"contents.inner.all(i, i.sha256 != '" + digest[1:] + "')":                      "it has 64 hexadecimal digits",
+		"signers.exists(s, s.fingerprint != 'ABCD')":                                   "it is in lower case",
+		"'Evil.example' != request.host && request.scheme != 'HTTP'":                   "it is in lower case",
+		"request.host != 'b\u00fccher.example'":                                        "it is ASCII",
+		"update.format != 'PE'":                                                        `write "pe"`,
+		"contents.inner.all(i, i.sha256 == '' || i.sha256 != '" + digest + "')":        "",
+		"update.sha256 != '" + digest + "' && request.host != 'xn--bcher-kva.example'": "",
+	} {
+		_, err := Parse("p", nil, []byte(fmt.Sprintf(decidePolicy, ifRequirement(expression), thumb, sum(1))))
+		if want == "" {
+			if strings.Contains(err.Error(), " is never ") { // it has no files for its keyrings
+				t.Errorf("%s: %v", expression, err)
+			}
+		} else if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", expression, err)
+		}
+	}
+}
+
 // What is known is enough where what is not known would change nothing.
 func TestExpressionsOverWhatIsKnownInPart(t *testing.T) {
 	f := richFacts(t)

@@ -1,8 +1,9 @@
 package policy
 
 import (
+	"encoding/hex"
 	"fmt"
-	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"unicode"
@@ -23,6 +24,8 @@ type expression struct {
 	places []place // of its characters in the file; nil if they could not be found there
 	parsed *ast.AST
 	bad    bool
+	// patterns are the regular expressions in it.
+	patterns patternCosts
 }
 
 // condition reads a CEL expression. What is wrong with it is added at its own place in the file.
@@ -42,12 +45,13 @@ func (b *builder) condition(n node) requirement {
 		return nil
 	}
 	c := &condition{text: x.text, reads: map[string]bool{}, signed: map[string]*signedBy{}}
+	x.patterns = patternCosts{}
 	x.examine(checked, c)
 	x.price(env, checked)
 	if x.bad {
 		return nil
 	}
-	if c.program, err = program(env, checked); err != nil {
+	if c.program, err = program(env, checked, x.patterns); err != nil {
 		x.add(0, "", "%v", err)
 		return nil
 	}
@@ -273,8 +277,13 @@ func (x *expression) pattern(a *ast.AST, arg ast.Expr) {
 		x.add(x.offset(a, arg), "", "matches takes a regular expression that is written out in quotes")
 		return
 	}
-	if _, err := regexp.Compile(s); err != nil {
+	parsed, err := syntax.Parse(s, syntax.Perl)
+	if err != nil {
 		x.add(x.offset(a, arg), "", "%s is no regular expression (RE2): %v", quote(s), err)
+		return
+	}
+	if compiled, err := syntax.Compile(parsed.Simplify()); err == nil {
+		x.patterns[s] = uint64(len(compiled.Inst))
 	}
 }
 
@@ -319,16 +328,32 @@ func (x *expression) compared(a *ast.AST, e ast.Expr, args []ast.Expr) {
 	}
 }
 
+// lower are the facts that are ASCII without capitals: what is compared with other text would never be the same, so that a list of
+// what is refused would refuse nothing.
+var lower = map[string]bool{"sha256": true, "fingerprint": true, "host": true, "scheme": true, "format": true}
+
 // value checks a text that a fact is compared with.
 func (x *expression) value(offset int, f *fact, s string) {
 	switch {
 	case f.words != nil && !contains(f.words, s):
 		x.add(offset, alike(s, f.words), "%s is never %s: it is one of %s", f.name, quote(s), strings.Join(f.words, ", "))
+	case lower[f.name] && s != strings.ToLower(s):
+		x.add(offset, "write "+quote(strings.ToLower(s)), "%s is never %s: it is in lower case", f.name, quote(s))
+	case lower[f.name] && strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) >= 0:
+		x.add(offset, "", "%s is never %s: it is ASCII", f.name, quote(s))
+	case f.name == "sha256" && !isDigest(s):
+		x.add(offset, "", "%s is never %s: it has 64 hexadecimal digits", f.name, quote(s))
 	case f.name == "anchors" && x.b.policy.anchors[s] == nil:
 		x.add(offset, nearest(s, sortedKeys(x.b.policy.anchors)), "there is no anchor %s", quote(s))
 	case f.name == "groups" && x.b.policy.clients[s] == nil:
 		x.add(offset, nearest(s, sortedKeys(x.b.policy.clients)), "there is no group of clients %s", quote(s))
 	}
+}
+
+// isDigest reports whether the fact sha256 can be s; of an inner file it can be empty.
+func isDigest(s string) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && (len(s) == 64 || s == "")
 }
 
 // hasThings reports whether values of a type are things that have facts, or hold some.

@@ -19,6 +19,7 @@ type denyRule struct {
 	bySigner     bool
 	feeds        []*Feed // nil: any
 	byFeed       bool
+	opens        bool // by feed, for what is inside as well
 }
 
 // denyRules finds the rules that may fit without trying all of them.
@@ -56,7 +57,7 @@ func (b *builder) denies(n node) {
 		}
 		if s := item.get("listed"); s.present() {
 			d.byFeed = true
-			d.feeds = b.feedsNamed(s, false)
+			d.feeds, d.opens = b.feedsOfBad(s)
 		}
 		if d.digests == nil && d.patterns == nil {
 			r.other = append(r.other, id)
@@ -162,9 +163,9 @@ func (d *denyRule) refuses(f *Facts, name string, paths []string) (string, bool)
 	return d.sentence("its URL is refused"), true
 }
 
-// signers reports whether any rule is about signers, who may have signed a file inside an update.
-func (r *denyRules) signers() bool {
-	return slices.ContainsFunc(r.list, func(d *denyRule) bool { return d.bySigner })
+// opens reports whether updates are opened to look for what a rule refuses: for who has signed what is inside, or for what feeds name.
+func (r *denyRules) opens() bool {
+	return slices.ContainsFunc(r.list, func(d *denyRule) bool { return d.bySigner || d.opens })
 }
 
 // inside returns the first rule that lists the digest of a file inside an update that was opened.

@@ -96,6 +96,15 @@ func (b *builder) feedNames() []string {
 	return names
 }
 
+// feedsOfBad returns the feeds that a list, or a mapping with more to say, refers to, and whether what is inside an update is to be
+// looked up in them, too.
+func (b *builder) feedsOfBad(n node) (feeds []*Feed, inside bool) {
+	if named := n.get("feeds"); named.present() {
+		return b.feedsNamed(named, false), n.get("inside").text() != "false"
+	}
+	return b.feedsNamed(n, false), true
+}
+
 // feedsNamed returns the feeds that a list refers to. A name that leads nowhere is an error, and so is a list of what is good where
 // one of what is bad is wanted, or the other way round.
 func (b *builder) feedsNamed(n node, good bool) []*Feed {

@@ -187,7 +187,7 @@ feeds:
 func TestMoreListingsNeverAllowMore(t *testing.T) {
 	require := rapid.SampledFrom([]string{
 		"{not_listed: [bad]}", "{not_listed: [bad, worse]}", "{any: [{not_listed: [bad]}, {not_listed: [worse]}]}", "{all: [{not_listed: [bad]}, {not_listed: [worse]}]}",
-		"{any: [{listed: [known]}, {not_listed: [bad]}]}",
+		"{any: [{listed: [known]}, {not_listed: [bad]}]}", "{not_listed: {feeds: [bad], inside: false}}",
 	})
 	listings := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Listing {
 		return Listing{

@@ -68,7 +68,7 @@ func denyShape() *shape {
 		{"hosts", "What comes from these hosts.", false, listOf(value(aHost), 1)},
 		{"paths", "What has one of these paths.", false, listOf(value(aPathGlob), 1)},
 		{"signed_by", "What carries a signature of one of these anchors.", false, listOf(value(aText), 1)},
-		{"listed", "What one of these feeds names.", false, listOf(value(aFeedName), 1)},
+		{"listed", "What one of these feeds names: the update, anything inside, its signers or its URL.", false, feedsShape()},
 	}}
 }
 
@@ -129,7 +129,7 @@ func requirementShape() *shape {
 		{"min_age", "Known for at least this long.", false, value(aDuration)},
 		{"no_downgrade", "No older than what was let through before.", false, value(aBoolean)},
 		{"same_publisher", "Signed by whoever signed the last one let through.", false, value(aBoolean)},
-		{"not_listed", "Named by none of these feeds, nor anything inside, its signers or its URL.", false, listOf(value(aFeedName), 1)},
+		{"not_listed", "Named by none of these feeds, nor anything inside, its signers or its URL.", false, feedsShape()},
 		{"listed", "Named by one of these feeds of what is known to be good.", false, listOf(value(aFeedName), 1)},
 		{"if", "A CEL expression that must be true.", false, value(aText)},
 		{"any", "At least one of these.", false, listOf(r, 1)},

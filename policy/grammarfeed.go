@@ -30,6 +30,14 @@ func feedShape() *shape {
 	}}
 }
 
+// feedsShape is feeds that update and contents are looked up in: a list of their names, or a mapping that says more.
+func feedsShape() *shape {
+	return &shape{least: 1, list: value(aFeedName), keys: []key{
+		{"feeds", "The feeds to look into.", true, listOf(value(aFeedName), 1)},
+		{"inside", "Whether the update is opened for this, to look up what is inside: true if left out.", false, value(aBoolean)},
+	}}
+}
+
 var (
 	feedFormats = []string{"plain", "csv", "stix", "misp", "osv", "hashlookup"}
 	feedValues  = []string{"file", "certificate", "serial", "url", "domain", "host", "package"}

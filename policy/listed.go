@@ -11,15 +11,24 @@ import (
 )
 
 // notListed asks that no feed names the update, anything inside it, who signed it, or where it came from.
-type notListed struct{ feeds []*Feed }
+type notListed struct {
+	feeds []*Feed
+	opens bool // to look up all that is inside; else that counts only as far as it is known for other reasons
+}
 
 // String implements requirement.
-func (r *notListed) String() string { return "on none of the feeds " + namesOf(r.feeds) }
+func (r *notListed) String() string {
+	s := "on none of the feeds " + namesOf(r.feeds)
+	if !r.opens {
+		s += ", for which it is not opened"
+	}
+	return s
+}
 
 func (r *notListed) sidecars() bool { return false }
 
 // inside implements requirement: a feed may name what is inside.
-func (r *notListed) inside() bool { return true }
+func (r *notListed) inside() bool { return r.opens }
 
 func (r *notListed) refers(func(*anchor)) {}
 
@@ -41,6 +50,9 @@ func (r *notListed) judge(e *evidence) (outcome, string) {
 	if why := rep.doubt(r.feeds, e); why != "" {
 		return undecided, label + why
 	}
+	if !r.opens {
+		return holds, label + r.nothing(e)
+	}
 	if e.contents == nil && e.role != verify.Metadata {
 		return undecided, label + "the file was not looked into"
 	}
@@ -61,6 +73,9 @@ func (r *notListed) nothing(e *evidence) string {
 		}
 	}
 	s := "nothing that is known of the file is on " + strings.Join(counts, ", nor on ")
+	if e.contents == nil && !r.opens && e.role != verify.Metadata {
+		s += "; what may be inside was not looked up"
+	}
 	if c := e.contents; c != nil && c.Files > 0 {
 		s += fmt.Sprintf("; %s inside", plural(c.Files, "file was looked up", "files were looked up"))
 	}

@@ -165,7 +165,7 @@ func (p *Policy) settle(pl *planned, own *channel, carried bool) {
 	pl.HoldAll = carried || own != nil && own.paths != nil
 	pl.Anchors = p.anchorsFor(pl.host, pl.channels)
 	pl.Feeds = p.feedsFor(pl.channels)
-	pl.Contents = p.denies.signers() || len(p.denies.feeds) > 0 // whoever is denied may have signed what is inside
+	pl.Contents = p.denies.opens()
 	if len(pl.channels) == 0 {
 		pl.Delivery, pl.HoldMax, pl.Observe = p.defaults.delivery, p.defaults.holdMax, p.defaults.observe
 		return

@@ -44,6 +44,7 @@ func (b *builder) provenance(n node) requirement {
 	if r.predicate == "" && r.builder+r.source+r.ref != "" {
 		r.predicate = "slsa"
 	}
+	b.oddClaims(n, r)
 	if r.narrowed {
 		r.anchors = b.attesters(n.get("signed_by"))
 		return r
@@ -58,7 +59,7 @@ func (b *builder) provenance(n node) requirement {
 		b.add(n, "", "provenance needs an anchor of kind sigstore, and there is none")
 	case len(r.anchors) > 1:
 		line, _ := n.position()
-		b.policy.warnings = append(b.policy.warnings, fmt.Sprintf("the provenance on line %d has no signed_by: the word of any of %s counts", line, anchorList(r.anchors)))
+		b.policy.warnings = append(b.policy.warnings, fmt.Sprintf("the provenance on line %d has no signed_by: the word of any of %s counts", line, anchorNamesOf(r.anchors)))
 	}
 	return r
 }
@@ -87,6 +88,15 @@ func anchorList(list []*anchor) string {
 	names := make([]string, len(list))
 	for i, a := range list {
 		names[i] = a.String()
+	}
+	return strings.Join(names, ", ")
+}
+
+// anchorNamesOf names anchors by their names alone.
+func anchorNamesOf(list []*anchor) string {
+	names := make([]string, len(list))
+	for i, a := range list {
+		names[i] = a.name
 	}
 	return strings.Join(names, ", ")
 }

@@ -85,7 +85,9 @@ func (b *builder) requirement(n node) requirement {
 			return c
 		}
 	case "not_listed":
-		return &notListed{b.feedsNamed(v, false)}
+		r := &notListed{}
+		r.feeds, r.opens = b.feedsOfBad(v)
+		return r
 	case "listed":
 		return &knownGood{b.feedsNamed(v, true)}
 	default:

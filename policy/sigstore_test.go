@@ -100,7 +100,7 @@ func TestSignedByRepositoriesAndIdentities(t *testing.T) {
 		{"nobody's", "{signed_by: [ci]}", []verify.Finding{other}, Quarantine, `sigstore/other-identity by "mallory@example.org" (sigstore, by https://accounts.google.com) (no anchor names it)`},
 		{"the name without the anchor", "{signed_by: [ci]}", []verify.Finding{bundled(nil)}, Quarantine, ""},
 		{"a key", "{signed_by: [auditor]}", []verify.Finding{foreign}, Allow, "which is auditor (Sigstore keys)"},
-		{"a repository", "{signed_by: [repo]}", []verify.Finding{listed}, Allow, `"role targets of repo" (tuf), which is repo (a TUF repository)`},
+		{"a repository", "{signed_by: [repo]}", []verify.Finding{listed}, Allow, `"role targets of repo" (tuf), which is repo (a TUF repository for what is below https://v.example/)`},
 		{"a repository's name used by another system", "{signed_by: [repo]}", []verify.Finding{bundled(nil, "repo")}, Quarantine, ""},
 		{"an identity's name used by another system", "{signed_by: [ci]}", []verify.Finding{under("tuf", "", "ci")}, Quarantine, ""},
 		{"two systems", "{signed_by: {anchors: [ci, repo], threshold: 2}}", []verify.Finding{bundled(nil, "ci"), listed}, Allow, ""},

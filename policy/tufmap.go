@@ -91,7 +91,7 @@ func parseTUFMap(data []byte) (*tufMapFile, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&m); err != nil {
-		return nil, fmt.Errorf("it is no map file as TAP 4 has it: %s", quote(err.Error()))
+		return nil, fmt.Errorf("it is no map file as TAP 4 has it: %w", mapFault(err))
 	}
 	if d.More() {
 		return nil, errors.New("something follows the map")
@@ -115,6 +115,18 @@ func parseTUFMap(data []byte) (*tufMapFile, error) {
 		}
 	}
 	return &m, nil
+}
+
+// mapFault says what is wrong with a map file in the file's words, not in those of the program.
+func mapFault(err error) error {
+	var kind *json.UnmarshalTypeError
+	switch {
+	case !errors.As(err, &kind):
+		return fmt.Errorf("%s", quote(strings.TrimPrefix(err.Error(), "json: ")))
+	case kind.Field == "":
+		return fmt.Errorf("it is an object with repositories and mapping, this is of kind %s", kind.Value)
+	}
+	return fmt.Errorf("%s cannot be of kind %s", kind.Field, kind.Value)
 }
 
 func checkMirrors(name string, urls []string) error {

@@ -28,7 +28,7 @@ type Lookup struct {
 // Reputation returns what the feeds say of the update itself, of all that is inside, of who signed any of it, and of where it
 // came from. The update's content is read if a feed has digests of it that Sums does not know yet; inner files are looked up by
 // their SHA-256. The error says why something could not be looked up, in words for the operator; what is returned says in words for
-// everybody that it is not all.
+// everybody that it is not all. Once ctx is done, what is inside is not looked up any more.
 func (l *Lookup) Reputation(ctx context.Context) (out policy.Reputation, err error) {
 	if len(l.Feeds) == 0 {
 		return out, nil
@@ -42,7 +42,11 @@ func (l *Lookup) Reputation(ctx context.Context) (out policy.Reputation, err err
 		out.Incomplete = append(out.Incomplete, "the file could not be read again for the digests that some feed has")
 	}
 	unreadable := false
-	for _, s := range reputation.Subjects(update, l.Report) {
+	for i, s := range reputation.Subjects(update, l.Report) {
+		if ended := ctx.Err(); ended != nil && i > 0 {
+			out.Incomplete = append(out.Incomplete, "the files inside could not be looked up for want of time")
+			return out, errors.Join(err, ended)
+		}
 		hits, wrong := l.View.Match(s, l.Feeds...)
 		if wrong != nil && !unreadable {
 			unreadable, err = true, errors.Join(err, wrong)

@@ -311,3 +311,35 @@ func BenchmarkLookup(b *testing.B) {
 		}
 	}
 }
+
+// A gate that is being shut down lets nothing through that it could not look up any more: a deny rule that is not heard blocks nothing.
+func TestNothingIsAllowedUnheardAtShutdown(t *testing.T) {
+	data := program(5000, "stamped by Acme;")
+	r := newRig(t, serving(data))
+	f := newFeed(t)
+	f.says(fmt.Sprintf("%064x", 1))
+	feeds := r.withFeeds(f, oneFeed+"deny: [{name: known, listed: {feeds: [bad], inside: false}}]\n")
+	if err := feeds.Refresh(context.Background(), "bad"); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.get("http://origin.example/dl/setup.exe"); got.status != 200 {
+		t.Fatalf("%d %s", got.status, reason(got))
+	}
+	var looks atomic.Int32
+	r.gate.Feeds = func() *reputation.View {
+		if looks.Add(1) == 2 { // the first is when the file has come, the second for the verdict
+			f.says(fmt.Sprintf("%x", md5.Sum(data)))
+			if err := feeds.Refresh(context.Background(), "bad"); err != nil {
+				t.Error(err)
+			}
+			r.gate.close()
+		}
+		return feeds.View()
+	}
+	if got := r.get("http://origin.example/dl/again.exe"); got.status != 503 || !strings.Contains(reason(got), "being stopped") {
+		t.Errorf("%d %s", got.status, reason(got))
+	}
+	if looks.Load() < 2 {
+		t.Errorf("it was looked into %d times", looks.Load())
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -68,6 +69,7 @@ func TestAttackRedirectReadInTwoWays(t *testing.T) {
 		{[]string{"http://0x7f.1/x"}, 403, ""},
 		{[]string{`http://origin.example\@evil.example/x`}, 403, ""},
 		{[]string{"http:evil.example/x"}, 403, ""},
+		{[]string{"", "http://evil.example/x"}, 403, ""},
 	} {
 		r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
 			w.Header()["Location"] = c.locations
@@ -113,6 +115,75 @@ func TestAttackRedirectsMakeRoomWhenTheyExpire(t *testing.T) {
 	now = now.Add(redirectLife + time.Minute)
 	if why := r.carry(c, mustURL(t, setup), mustURL(t, "http://cdn.example/new"), "dl", mustURL(t, setup)); why != "" || r.count != 1 {
 		t.Errorf("%q, %d remembered", why, r.count)
+	}
+}
+
+// Whoever serves a file slowly must not outlast the channel: a client that tries again asks where it was led to, not where it began.
+func TestAttackRedirectOutlastedByTryingAgain(t *testing.T) {
+	now := time.Now()
+	r := newRedirects(func() time.Time { return now })
+	c := policy.Client{Addr: mustAddr("192.0.2.1")}
+	from, to := mustURL(t, setup), mustURL(t, "http://cdn.example/x")
+	r.carry(c, from, to, "dl", from)
+	for range 5 {
+		now = now.Add(redirectLife - time.Minute)
+		_, way := r.cameFrom(c, to)
+		if !r.leadTo(c, "cdn.example") || len(way) != 1 || len(r.carriedTo(c, to)) != 1 {
+			t.Fatal("it has been forgotten")
+		}
+	}
+	now = now.Add(redirectLife + time.Minute)
+	if len(r.carriedTo(c, to)) != 0 || r.leadTo(c, "cdn.example") {
+		t.Error("it lasts without being asked for")
+	}
+}
+
+// However long the URLs are, and however many ways lead to one place, what is remembered has an end.
+func TestAttackRedirectsOfLongURLsAreBounded(t *testing.T) {
+	now := time.Now()
+	r := newRedirects(func() time.Time { return now })
+	alice, mallory := policy.Client{Addr: mustAddr("192.0.2.1")}, policy.Client{Addr: mustAddr("192.0.2.66")}
+	long := strings.Repeat("a", redirectOrigin-100)
+	from := func(i int) *url.URL { return mustURL(t, fmt.Sprintf("http://origin.example/dl/%d%s", i, long)) }
+	refused := false
+	for i := range 40_000 {
+		u := from(i)
+		if refused = r.carry(mallory, u, mustURL(t, fmt.Sprintf("http://cdn.example/%d", i/20)), "dl", u) != ""; refused {
+			break
+		}
+	}
+	l := r.by[mallory]
+	if !refused || l.bytes > redirectBytes || r.bytes != l.bytes {
+		t.Errorf("refused %v, %d and %d bytes", refused, l.bytes, r.bytes)
+	}
+	for _, entries := range l.targets {
+		if n := len(entries[0].way); n > redirectWay {
+			t.Fatalf("%d URLs on one way", n)
+		}
+	}
+	if why := r.carry(alice, from(0), mustURL(t, "http://cdn.example/x"), "dl", from(0)); why != "" {
+		t.Errorf("another client: %s", why)
+	}
+	now = now.Add(redirectLife + time.Minute)
+	r.sweep(now)
+	if r.bytes != 0 || r.count != 0 || len(r.by) != 0 {
+		t.Errorf("%d bytes, %d URLs, %d clients after all has expired", r.bytes, r.count, len(r.by))
+	}
+}
+
+// A client that keeps a redirect goes where it leads for as long as it likes, and the channel is carried there for ten minutes.
+func TestAttackRedirectThatClientsKeep(t *testing.T) {
+	for _, status := range []int{301, 302, 308} {
+		r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("Location", "http://cdn.example/x")
+			w.Header().Set("Cache-Control", "max-age=31536000, immutable")
+			w.Header().Set("Expires", "Fri, 01 Jan 2100 00:00:00 GMT")
+			w.WriteHeader(status)
+		})
+		got := r.get(setup)
+		if got.status != status || got.header.Get("Cache-Control") != "no-store" || got.header.Get("Expires") != "" {
+			t.Errorf("%d: %d %v", status, got.status, got.header)
+		}
 	}
 }
 

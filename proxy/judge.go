@@ -70,6 +70,9 @@ func (x *transit) decide(f *flight) (policy.Decision, verify.Report, *refusal) {
 			Releases:   g.Releases.For(f.item.SHA256, x.plan.Scope, now),
 			Reputation: g.feeds(x, f.artifact, report, now),
 		})
+		if g.closing.Err() != nil { // then neither the examination nor the feeds may have got to their end, and deny rules not have been heard
+			return policy.Decision{}, verify.Report{}, &refusal{Kind: kindUnavailable, Channel: d.Channel, RetryAfter: time.Minute, Detail: "the proxy is being stopped"}
+		}
 		if g.Policy() == p {
 			return d, report, nil
 		}

@@ -43,6 +43,7 @@ type Metrics struct {
 	policyLoads   *prometheus.CounterVec
 	recordErrors  prometheus.Counter
 	refreshes     *prometheus.CounterVec
+	failing       *prometheus.GaugeVec
 
 	mu    sync.Mutex
 	codes map[string]bool
@@ -83,10 +84,12 @@ func NewMetrics() *Metrics {
 		recordErrors: counter("record_errors_total", "Records that could not be written to the audit log."),
 		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sallyport_refresh_total",
 			Help: "What came of keeping repositories and trusted roots up to date: changed, unchanged, failed, timeout, crashed."}, []string{"method", "result"}),
+		failing: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sallyport_refresh_failing",
+			Help: "Anchors whose repository or trusted root could not be brought up to date when that was tried last."}, []string{"method"}),
 		codes: map[string]bool{},
 	}
 	m.Registry.MustRegister(m.requests, m.clientBytes, m.originBytes, m.tunnelBytes, m.hold, m.verdict, m.flights, m.open,
-		m.openTunnels, m.evictions, m.handshakes, m.panics, m.cacheHits, m.findings, m.policyLoads, m.recordErrors, m.refreshes,
+		m.openTunnels, m.evictions, m.handshakes, m.panics, m.cacheHits, m.findings, m.policyLoads, m.recordErrors, m.refreshes, m.failing,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -139,8 +142,11 @@ func (m *Metrics) held(d time.Duration)            { m.hold.Observe(d.Seconds())
 func (m *Metrics) judged(d time.Duration)          { m.verdict.Observe(d.Seconds()) }
 func (m *Metrics) flight(n int)                    { m.flights.Add(float64(n)) }
 func (m *Metrics) refreshed(method, result string) { m.refreshes.WithLabelValues(method, result).Inc() }
-func (m *Metrics) cacheHit()                       { m.cacheHits.Inc() }
-func (m *Metrics) fromOrigin(bytes int64)          { m.originBytes.Add(float64(bytes)) }
+func (m *Metrics) refreshFailing(method string, n int) {
+	m.failing.WithLabelValues(method).Set(float64(n))
+}
+func (m *Metrics) cacheHit()              { m.cacheHits.Inc() }
+func (m *Metrics) fromOrigin(bytes int64) { m.originBytes.Add(float64(bytes)) }
 
 // finding counts a finding. Codes are ours and few; the bound holds even if one of them is ever made of input.
 func (m *Metrics) finding(code string) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -38,7 +39,7 @@ func (x *transit) pass(resp *http.Response) *http.Response {
 	switch {
 	case resp.StatusCode == http.StatusSwitchingProtocols:
 		return resp
-	case x.plan.Scope != "" && resp.StatusCode/100 == 3 && resp.Header.Get("Location") != "":
+	case x.plan.Scope != "" && resp.StatusCode/100 == 3 && leads(resp.Header):
 		if r := x.follow(resp); r != nil {
 			resp.Body.Close()
 			return x.refuse(*r)
@@ -122,6 +123,11 @@ func bodilessHeader(h http.Header) http.Header {
 	return kept
 }
 
+// leads reports whether a header names a place to go to: clients differ in which of several they take.
+func leads(h http.Header) bool {
+	return slices.ContainsFunc(h["Location"], func(line string) bool { return line != "" })
+}
+
 // follow carries the channel to where a redirect leads. A redirect to where the policy lets nobody look is refused:
 // the client would end up with bytes that were never held.
 func (x *transit) follow(resp *http.Response) *refusal {
@@ -141,6 +147,11 @@ func (x *transit) follow(resp *http.Response) *refusal {
 		return refuse(kindDenied, why)
 	}
 	resp.Header["Location"] = []string{to.String()}
+	// A client that kept the redirect (RFC 9110 section 15.4) would go there by itself when it has been forgotten here.
+	for _, name := range []string{"Expires", "Age", "Pragma", "Cdn-Cache-Control", "Surrogate-Control"} {
+		delete(resp.Header, name)
+	}
+	resp.Header["Cache-Control"] = []string{"no-store"}
 	x.session.note(zap.String("redirected_to", redactedURL(to)))
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/sallyport-project/sallyport/verify"
 )
@@ -70,8 +71,12 @@ func (p place) key(w io.Writer) {
 			fmt.Fprintf(w, "at %d:%s", len(text), text)
 		}
 	}
+	var by []string
 	for _, u := range p.way {
-		text := canonicalURL(u)
+		by = append(by, canonicalURL(u))
+	}
+	slices.Sort(by) // the same has been asked for, in whatever order
+	for _, text := range by {
 		fmt.Fprintf(w, "by %d:%s", len(text), text)
 	}
 }

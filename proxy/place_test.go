@@ -144,7 +144,7 @@ func TestWhatWasAskedForIsKnownAfterRedirects(t *testing.T) {
 		"store.example/x":                serving(program(5000, "")),
 		"releases.example/acme/new.exe":  redirectTo("/acme/old.exe"),
 		"releases.example/acme/old.exe":  serving(program(5000, "")),
-		"releases.example/work/loop.exe": redirectTo("/work/old.exe"),
+		"releases.example/work/also.sig": redirectTo("/work/old.exe"),
 	}
 	r, ask := newAskRig(t, h.ServeHTTP)
 	r.setPolicy(releasesPolicy)
@@ -154,7 +154,8 @@ func TestWhatWasAskedForIsKnownAfterRedirects(t *testing.T) {
 	for _, c := range []struct{ path, want string }{
 		{"/work/old.exe", old},
 		{"/work/new.exe", "https://releases.example/work/new.exe > https://releases.example/work/hop > " + old},
-		{"/work/loop.exe", "https://releases.example/work/loop.exe > " + old},
+		// Whoever has another request lead to the same place does not make the first one forgotten.
+		{"/work/also.sig", "https://releases.example/work/new.exe > https://releases.example/work/hop > https://releases.example/work/also.sig > " + old},
 		{"/work/far.exe", "https://releases.example/work/far.exe > https://releases.example/work/far.exe"},
 		{"/acme/new.exe", "https://releases.example/acme/old.exe"}, // nobody signs paths there
 	} {

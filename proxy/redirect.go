@@ -21,6 +21,9 @@ const (
 	redirectsMax   = 64 << 10
 	redirectSweep  = 10 * time.Second // between two searches for what has expired
 	redirectOrigin = 2 << 10          // bytes of the longest URL that is remembered as where a redirect began
+	redirectWay    = 16               // URLs on all ways by which one channel led a client to one URL
+	redirectBytes  = 16 << 20         // of such URLs for one client
+	redirectTotal  = 128 << 20
 )
 
 // redirects remembers where channels have redirected clients: the channel is carried to that very URL, for that
@@ -31,6 +34,7 @@ type redirects struct {
 	mu    sync.Mutex
 	by    map[policy.Client]*led
 	count int
+	bytes int // of the URLs in by
 	swept time.Time
 }
 
@@ -38,6 +42,7 @@ type redirects struct {
 type led struct {
 	targets map[verify.Digest][]redirect // by targetKey
 	hosts   map[string]time.Time         // until when they are inspected
+	bytes   int                          // of the URLs in targets
 }
 
 // redirect is a scope that was carried to a URL.
@@ -46,7 +51,18 @@ type redirect struct {
 	hops   int
 	until  time.Time
 	origin *url.URL   // where it began: the last URL on the way that a channel names
-	way    []*url.URL // all URLs on the way, without queries
+	way    []*url.URL // all URLs on all the ways there, without queries, each once: a later way does not undo an earlier one
+}
+
+// size is how many bytes its URLs have. What entries share is counted for each.
+func (e redirect) size() int {
+	n := 0
+	for _, u := range append(e.way[:len(e.way):len(e.way)], e.origin) {
+		if u != nil {
+			n += len(u.Host) + len(u.Path) + len(u.RawPath) + len(u.RawQuery)
+		}
+	}
+	return n
 }
 
 func newRedirects(now func() time.Time) *redirects {
@@ -54,7 +70,7 @@ func newRedirects(now func() time.Time) *redirects {
 }
 
 // carriedTo returns the channels that redirects carry to u for c: all that led there, so that a lax channel does not
-// take the place of a strict one.
+// take the place of a strict one. Asking makes them last: a client that is kept waiting, or resumes, asks where it was led to.
 func (r *redirects) carriedTo(c policy.Client, u *url.URL) []policy.Carried {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -62,15 +78,22 @@ func (r *redirects) carriedTo(c policy.Client, u *url.URL) []policy.Carried {
 	if l == nil {
 		return nil
 	}
+	now := r.now()
+	entries := l.targets[targetKey(u)]
 	var carried []policy.Carried
-	for _, e := range current(l.targets[targetKey(u)], r.now()) {
-		carried = append(carried, policy.Carried{Scope: e.scope})
+	for i, e := range entries {
+		if !now.After(e.until) {
+			entries[i].until = now.Add(redirectLife)
+			l.hosts[hostOf(u)] = entries[i].until
+			carried = append(carried, policy.Carried{Scope: e.scope})
+		}
 	}
 	return carried
 }
 
 // cameFrom returns where the last redirect to u began for c, and all that c asked for on the way there, the first request first;
-// nil if there was none.
+// nil if there was none. If there were several ways, it is what was asked for on any: nobody can tell which of them c is on, and
+// whoever serves the files can have some other request of the client's, for a signature say, lead to the same place.
 func (r *redirects) cameFrom(c policy.Client, u *url.URL) (origin *url.URL, way []*url.URL) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -78,8 +101,8 @@ func (r *redirects) cameFrom(c policy.Client, u *url.URL) (origin *url.URL, way 
 	if l == nil {
 		return nil, nil
 	}
-	last := latest(current(l.targets[targetKey(u)], r.now()))
-	return last.origin, last.way
+	entries := current(l.targets[targetKey(u)], r.now())
+	return latest(entries).origin, ways(entries)
 }
 
 // latest returns that of the entries which was made last.
@@ -108,34 +131,90 @@ func (r *redirects) carry(c policy.Client, from, to *url.URL, scope string, orig
 	for _, e := range before {
 		entry.hops = max(entry.hops, e.hops+1)
 	}
-	entry.way = further(latest(before).way, from)
+	entry.way = further(ways(before), from)
 	if entry.hops > redirectHops {
 		return "after 5 redirects already"
 	}
 	key := targetKey(to)
 	known, had := l.targets[key]
-	if !had && (len(l.targets) >= redirectsEach || r.count >= redirectsMax) {
-		r.sweep(now)
-		if len(l.targets) >= redirectsEach || r.count >= redirectsMax {
-			return "and there have been more redirects in the last minutes than can be followed"
-		}
-	}
 	var kept []redirect
 	for _, e := range current(known, now) {
-		if e.scope != scope {
+		if e.scope == scope {
+			entry.way = joined(e.way, entry.way)
+		} else {
 			kept = append(kept, e)
 		}
 	}
 	if len(kept) >= redirectScopes {
 		return "where too many other channels lead already"
 	}
-	if !had {
-		r.count++
+	if r.full(l, had, entry.size()) {
+		r.sweep(now)
+		if r.full(l, had, entry.size()) {
+			return "and there have been more redirects in the last minutes than can be followed"
+		}
 	}
-	l.targets[key] = append(kept, entry)
+	r.put(l, key, append(kept, entry))
 	l.hosts[hostOf(to)] = entry.until
 	r.by[c] = l
 	return ""
+}
+
+// full reports whether there is no room for another entry, of so many bytes, under a key that there is already or not.
+func (r *redirects) full(l *led, had bool, size int) bool {
+	return !had && (len(l.targets) >= redirectsEach || r.count >= redirectsMax) ||
+		l.bytes+size > redirectBytes || r.bytes+size > redirectTotal
+}
+
+// put has the entries take the place of those that there are under a key. No entries are none.
+func (r *redirects) put(l *led, key verify.Digest, entries []redirect) {
+	before, had := l.targets[key]
+	n := 0
+	for _, e := range entries {
+		n += e.size()
+	}
+	for _, e := range before {
+		n -= e.size()
+	}
+	l.bytes, r.bytes = l.bytes+n, r.bytes+n
+	switch {
+	case len(entries) > 0:
+		l.targets[key] = entries
+		if !had {
+			r.count++
+		}
+	case had:
+		delete(l.targets, key)
+		r.count--
+	}
+}
+
+// ways returns what was asked for on the ways of all entries.
+func ways(entries []redirect) []*url.URL {
+	var way []*url.URL
+	for _, e := range entries {
+		way = joined(way, e.way)
+	}
+	return way
+}
+
+// joined returns the URLs of two ways, each once, without the earliest if they are too many.
+func joined(earlier, later []*url.URL) []*url.URL {
+	in := map[string]bool{}
+	for _, u := range later {
+		in[canonicalURL(u)] = true
+	}
+	var out []*url.URL
+	for _, u := range earlier {
+		if !in[canonicalURL(u)] {
+			out = append(out, u)
+		}
+	}
+	if len(out) == 0 {
+		return later
+	}
+	out = append(out, later...)
+	return out[max(0, len(out)-redirectWay):]
 }
 
 // withoutSecrets returns a copy of a URL that holds no credentials; nil if it is too long to be kept.
@@ -143,9 +222,10 @@ func withoutSecrets(u *url.URL) *url.URL {
 	if len(u.Host)+len(u.Path)+len(u.RawPath)+len(u.RawQuery) > redirectOrigin {
 		return nil
 	}
-	c := *u
-	c.User, c.Fragment, c.RawFragment = nil, "", ""
-	return &c
+	return &url.URL{ // of copies, so that no longer text is kept that these are parts of
+		Scheme: strings.Clone(u.Scheme), Host: strings.Clone(u.Host), Path: strings.Clone(u.Path), RawPath: strings.Clone(u.RawPath),
+		RawQuery: strings.Clone(u.RawQuery), ForceQuery: u.ForceQuery, OmitHost: u.OmitHost, Opaque: strings.Clone(u.Opaque),
+	}
 }
 
 // further adds a URL to a way. One that is too long to be kept is left out.
@@ -156,8 +236,7 @@ func further(way []*url.URL, u *url.URL) []*url.URL {
 	if kept == nil {
 		return way
 	}
-	kept.Path, kept.RawPath = strings.Clone(kept.Path), strings.Clone(kept.RawPath) // of what may have had a long query
-	return append(way[:len(way):len(way)], kept)
+	return joined(way, []*url.URL{kept})
 }
 
 // leadTo reports whether a channel has redirected c to a host.
@@ -180,10 +259,7 @@ func (r *redirects) sweep(now time.Time) {
 	r.swept = now
 	for c, l := range r.by {
 		for key, entries := range l.targets {
-			if len(current(entries, now)) == 0 {
-				delete(l.targets, key)
-				r.count--
-			}
+			r.put(l, key, current(entries, now))
 		}
 		for host, until := range l.hosts {
 			if now.After(until) {

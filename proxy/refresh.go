@@ -42,7 +42,7 @@ type refresher struct {
 	verify.Refresher
 	wake    chan struct{}
 	mu      sync.Mutex
-	failing map[string]bool // anchors whose last attempt has failed
+	failing map[string]string // what was told of anchors whose last attempt has failed
 }
 
 // NewRefreshers finds the Refreshers among the verifiers of a gate.
@@ -50,7 +50,7 @@ func NewRefreshers(g *Gate) *Refreshers {
 	r := &Refreshers{gate: g}
 	for _, v := range g.Examiner.Verifiers {
 		if one, ok := v.(verify.Refresher); ok {
-			r.all = append(r.all, &refresher{gate: g, Refresher: one, wake: make(chan struct{}, 1), failing: map[string]bool{}})
+			r.all = append(r.all, &refresher{gate: g, Refresher: one, wake: make(chan struct{}, 1), failing: map[string]string{}})
 		}
 	}
 	return r
@@ -109,6 +109,7 @@ func (r *refresher) once(ctx context.Context) (wait time.Duration) {
 	}()
 	p := r.gate.Policy()
 	trust := r.gate.trustUnder(p).whole
+	defer func() { r.gate.Metrics.refreshFailing(method, len(r.failures(&trust))) }()
 	wait = r.Refresh(ctx, verify.Env{
 		Sidecars: &fromSources{gate: r.gate, policy: p, sources: NewSources(trust.Sources())},
 		Memory:   r.gate.remembered, Trust: trust, At: r.gate.Now(),
@@ -138,7 +139,7 @@ func (r *refresher) tell(method string, what verify.Refreshed) {
 	}
 	r.gate.Metrics.refreshed(method, result)
 	log("refreshing", zap.String("method", method), zap.String("result", result), zap.String("what", text))
-	if !r.news(what) {
+	if !r.news(what, text) {
 		return
 	}
 	if _, err := r.gate.Append(audit.Record{Kind: audit.KindLearn, Message: text}); err != nil {
@@ -148,17 +149,18 @@ func (r *refresher) tell(method string, what verify.Refreshed) {
 }
 
 // news reports whether a thing is not the same failure again, and remembers how the anchor is.
-func (r *refresher) news(what verify.Refreshed) bool {
+func (r *refresher) news(what verify.Refreshed, text string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if what.Failed && r.failing[what.Anchor] {
+	if _, known := r.failing[what.Anchor]; known && what.Failed {
+		r.failing[what.Anchor] = text
 		return false
 	}
 	if len(r.failing) >= refreshState {
 		clear(r.failing)
 	}
 	if delete(r.failing, what.Anchor); what.Failed {
-		r.failing[what.Anchor] = true
+		r.failing[what.Anchor] = text
 	}
 	return true
 }
@@ -171,9 +173,9 @@ func printableSentence(method string, what verify.Refreshed) string {
 	}
 	switch {
 	case what.Failed && what.Code != "":
-		text += ": not refreshed (" + what.Code + "), what was known stays in force"
+		text += ": not refreshed (" + what.Code + ")"
 	case what.Failed:
-		text += ": not refreshed, what was known stays in force"
+		text += ": not refreshed"
 	}
 	if what.Text != "" {
 		text += ": " + what.Text

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -129,7 +130,7 @@ func TestRefreshIsRecordedWhenSomethingChanges(t *testing.T) {
 	bad := verify.Refreshed{Anchor: "acme", Failed: true, Code: "tuf/rollback", Text: "version 3 after version 4"}
 	steps := [][]verify.Refreshed{
 		{{Anchor: "acme", Text: "root 1 to 2"}},
-		{bad, {Anchor: "other", Failed: true, Text: "timed out"}},
+		{bad, {Anchor: "bundles", Failed: true, Text: "timed out"}},
 		{bad},
 		{bad},
 		{{Anchor: "acme", Text: "works again, timestamp 5\x1b[31m"}},
@@ -163,15 +164,27 @@ func TestRefreshIsRecordedWhenSomethingChanges(t *testing.T) {
 	}
 	want := []string{
 		"tuf anchor acme: root 1 to 2",
-		"tuf anchor acme: not refreshed (tuf/rollback), what was known stays in force: version 3 after version 4",
-		"tuf anchor other: not refreshed, what was known stays in force: timed out",
+		"tuf anchor acme: not refreshed (tuf/rollback): version 3 after version 4",
+		"tuf anchor bundles: not refreshed: timed out",
 		`tuf anchor acme: works again, timestamp 5\x1b[31m`,
-		"tuf anchor acme: not refreshed (tuf/rollback), what was known stays in force: version 3 after version 4",
+		"tuf anchor acme: not refreshed (tuf/rollback): version 3 after version 4",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("recorded\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	counted := series(t, r.gate.Metrics)
+	if failing := all.Failing(); len(failing) != 1 || failing[0] != want[2] { // for the policy, acme is none that is refreshed
+		t.Errorf("failing: %q", failing)
+	}
+	if n := counted["sallyport_refresh_failing{method=tuf}"]; n != 1 {
+		t.Errorf("%v anchors fail", n)
+	}
+	trust := verify.Trust{TUF: []verify.TUFAnchor{{Anchor: "bundles"}}, Sigstore: []verify.SigstoreAnchor{{Anchor: "acme"}, {Anchor: "third"}}}
+	failing := all.all[0].failures(&trust)
+	slices.Sort(failing)
+	if strings.Join(failing, "\n") != want[4]+"\n"+want[2] {
+		t.Errorf("failing: %q", failing)
+	}
 	if counted["sallyport_refresh_total{method=tuf}{result=failed}"] != 5 || counted["sallyport_refresh_total{method=tuf}{result=changed}"] != 2 {
 		t.Errorf("%v", counted)
 	}

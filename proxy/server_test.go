@@ -61,7 +61,7 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	handshaking := g.connect(inspected + ":443")
 
 	down := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	go func() { down <- g.server.Shutdown(ctx) }()
 	if idle.rest() != "" || handshaking.rest() != "" {

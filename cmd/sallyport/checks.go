@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/sallyport-project/sallyport/internal/printable"
 	"github.com/sallyport-project/sallyport/proxy/console"
 )
 
@@ -28,10 +30,24 @@ func (r *running) checks() []console.Check {
 		}},
 		{Name: "policy", Look: r.policy.health},
 		{Name: "feeds", Look: r.feedsHealth},
+		{Name: "sources", Look: r.sourcesHealth},
 		{Name: "log", Look: r.logHealth},
 		{Name: "vault", Look: r.vaultHealth},
 		{Name: "disk", Look: r.diskHealth},
 	}
+}
+
+// sourcesHealth says which repositories and trusted roots could not be brought up to date. The proxy goes on without them as long
+// as what is known of them is in force, so that nobody is kept from it.
+func (r *running) sourcesHealth(context.Context) (console.Health, string) {
+	failing := r.refreshers.Failing()
+	if len(failing) == 0 {
+		return console.Good, ""
+	}
+	for i := range failing {
+		failing[i] = printable.Text(failing[i], 300)
+	}
+	return console.Warning, count(len(failing), "anchor") + " not up to date: " + strings.Join(failing, "; ")
 }
 
 // logHealth says whether records can be stored: by the last one, and where that failed, by trying to write a file

@@ -24,12 +24,11 @@ import (
 // jsonSite serves what is put into it, by path, as the media type that goes with the name; without an ending that is JSON, as
 // registries serve it. What begins with "=> " is a redirect.
 type jsonSite struct {
-	mu   sync.Mutex
-	by   map[string][]byte
-	seen map[string]int
+	mu sync.Mutex
+	by map[string][]byte
 }
 
-func newJSONSite() *jsonSite { return &jsonSite{by: map[string][]byte{}, seen: map[string]int{}} }
+func newJSONSite() *jsonSite { return &jsonSite{by: map[string][]byte{}} }
 
 func (s *jsonSite) put(path string, body []byte) {
 	s.mu.Lock()
@@ -39,17 +38,10 @@ func (s *jsonSite) put(path string, body []byte) {
 	}
 }
 
-func (s *jsonSite) asked(path string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.seen[path]
-}
-
 // ServeHTTP implements http.Handler.
 func (s *jsonSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	body, ok := s.by[r.URL.Path]
-	s.seen[r.URL.Path]++
 	s.mu.Unlock()
 	to, redirects := strings.CutPrefix(string(body), "=> ")
 	switch {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -111,7 +112,7 @@ func (g *gateway) run() {
 	if err := g.cmd.Start(); err != nil {
 		g.t.Fatal(err)
 	}
-	for range 400 {
+	for range 2400 {
 		if c, err := net.Dial("tcp", g.address); err == nil {
 			c.Close()
 			return
@@ -261,14 +262,19 @@ func need(t *testing.T, program string) {
 	}
 }
 
+// freeAddress returns an address that nobody listens on, with a port below those that systems give to connections: none of
+// the many connections that tests make meanwhile can take it.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12000+mathrand.IntN(20000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port was found")
+	return ""
 }
 
 // authority is a CA for the tests' own origins.

@@ -26,6 +26,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sallyport-project/sallyport/verify/tuf/tuftest"
 )
 
 // The scripts below testdata/script run the real program end to end.
@@ -52,7 +54,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": cmdCode, "serve": cmdServe, "stopserver": cmdStopServer, "hangup": cmdHangup, "origin": cmdOrigin, "fetch": cmdFetch,
-			"pe": cmdPE, "expand": cmdExpand, "await": cmdAwait, "setenv": cmdSetenv,
+			"pe": cmdPE, "tufroot": cmdTUFRoot, "expand": cmdExpand, "await": cmdAwait, "setenv": cmdSetenv,
 		},
 	})
 }
@@ -263,6 +265,18 @@ func smallPE(text string) []byte {
 	le.PutUint32(sec[36:], 0x60000020)
 	copy(b[headers:], text)
 	return b
+}
+
+// tufroot FILE writes root metadata of a TUF repository.
+func cmdTUFRoot(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: tufroot FILE")
+	}
+	repo, err := tuftest.New(tuftest.Options{At: time.Now(), Seed: ts.Name()})
+	ts.Check(err)
+	_, err = repo.Publish()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), repo.TrustedRoot(1), 0o600))
 }
 
 // expand FILE... replaces $NAME and ${NAME} in files by what the environment of the script has.

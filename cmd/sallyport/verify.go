@@ -220,6 +220,16 @@ func (f *verifyFlags) openState(ctx context.Context, dir stateDir, j *judge) err
 	return nil
 }
 
+// hintURL says that the channel trusts a TUF repository, whose word cannot be had without a URL.
+func (j *judge) hintURL(w io.Writer) {
+	if j.request.URL != nil || len(j.trust.TUF) == 0 || j.plan.Scope == "" {
+		return
+	}
+	a := j.trust.TUF[0]
+	fmt.Fprintf(w, "sallyport: hint: anchor %s is a TUF repository, which knows files by their URLs below %s: say which one it is with --url URL\n",
+		printable.Text(a.Anchor, 200), printable.Text(a.Targets, 300))
+}
+
 // all judges one file after the other, and returns what the worst of them deserves.
 func (j *judge) all(cmd *cobra.Command, files []string, asJSON bool) error {
 	if r := j.plan.Refusal; r != nil {
@@ -227,6 +237,7 @@ func (j *judge) all(cmd *cobra.Command, files []string, asJSON bool) error {
 	} else if !j.plan.Inspect {
 		fmt.Fprintf(cmd.ErrOrStderr(), "sallyport: the policy passes this host through unseen; this is what it would say if it did not\n")
 	}
+	j.hintURL(cmd.ErrOrStderr())
 	refused, failed := 0, 0
 	for _, name := range files {
 		rec, err := j.one(cmd, name)

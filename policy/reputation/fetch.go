@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,6 +67,8 @@ func (f *Feed) fetch(ctx context.Context, transport http.RoundTripper, known tag
 		return nil, &busy{resp.Status, retryAfter(resp.Header.Get("Retry-After"))}
 	case resp.ContentLength > f.maxSize():
 		return nil, refusef("it has %d bytes, more than %d", resp.ContentLength, f.maxSize())
+	case !endKnown(resp) && f.SHA256.IsZero() && f.SHA256URL == "":
+		return nil, errors.New("the server sends neither a length nor an end mark, so that nobody can tell whether the list is whole")
 	}
 	got, err := hold(resp.Body, f.maxSize(), dir)
 	if err != nil {
@@ -82,6 +85,11 @@ func (f *Feed) fetch(ctx context.Context, transport http.RoundTripper, known tag
 		return nil, err
 	}
 	return got, nil
+}
+
+// endKnown reports whether an answer tells where it ends (RFC 9112, section 6.3), or, being packed by gzip, has an end of its own.
+func endKnown(resp *http.Response) bool {
+	return resp.ProtoMajor >= 2 || resp.ContentLength >= 0 || resp.Uncompressed || slices.Contains(resp.TransferEncoding, "chunked")
 }
 
 // cut returns a header's value if it is of a length to keep.

@@ -33,6 +33,9 @@ func (m fileMark) alike(info os.FileInfo) bool {
 
 // open opens the feed's file. unchanged is set if it looks as it did at mark.
 func (f *Feed) open(mark fileMark, now time.Time) (*fetched, fileMark, error) {
+	if info, err := os.Stat(f.File); err == nil && !info.Mode().IsRegular() { // to open a pipe would wait for whoever writes to it
+		return nil, mark, fmt.Errorf("opening the list: %s is no file", f.File)
+	}
 	file, err := os.Open(f.File)
 	if err != nil {
 		return nil, mark, fmt.Errorf("opening the list: %w", err)

@@ -14,7 +14,7 @@ import (
 
 var errOnePart = errors.New("a domain has two parts or more")
 
-// maxURL is how long a URL may be, in bytes.
+// maxURL is how long a URL in a list may be, in bytes. One that is looked up may be longer: its host can be listed all the same.
 const maxURL = 8 << 10
 
 // refang undoes how analysts keep indicators from being clicked on: hxxp://evil[.]example.
@@ -110,9 +110,6 @@ type location struct {
 // parseLocation normalises a URL so that spellings which servers take for one another are one: the scheme does not
 // matter, nor the case of the host, a usual port, dot segments, needless percent-encoding, or a fragment.
 func parseLocation(s string) (location, error) {
-	if len(s) > maxURL {
-		return location{}, fmt.Errorf("a URL of %d bytes is longer than %d", len(s), maxURL)
-	}
 	u, err := url.Parse(s)
 	if err != nil {
 		return location{}, fmt.Errorf("this is no URL")
@@ -149,6 +146,9 @@ func cleanPath(p string) string {
 }
 
 func urlEntry(s string) (entry, error) {
+	if len(s) > maxURL {
+		return entry{}, fmt.Errorf("a URL of %d bytes is longer than %d", len(s), maxURL)
+	}
 	l, err := parseLocation(s)
 	if err != nil {
 		return entry{}, err

@@ -2,6 +2,8 @@ package tuf
 
 import (
 	"fmt"
+	"net/url"
+	"strings"
 
 	"github.com/sallyport-project/sallyport/verify"
 )
@@ -13,7 +15,7 @@ import (
 func (s *session) alsoAsked(anchor *verify.TUFAnchor, path string, found []verify.Finding) ([]verify.Finding, error) {
 	looked := map[string]bool{path: true}
 	for _, u := range s.artifact.Asked {
-		asked, ok := targetPath(anchor.Targets, u)
+		asked, ok := targetPath(anchor.Targets, asFor(anchor.Targets, u))
 		if !ok || looked[asked] {
 			continue
 		}
@@ -31,4 +33,19 @@ func (s *session) alsoAsked(anchor *verify.TUFAnchor, path string, found []verif
 		}
 	}
 	return found, nil
+}
+
+// asFor returns u with the scheme of base: what is asked for without TLS is the same target, and whoever is on the way answers with
+// any redirect instead of the one to https that is expected.
+func asFor(base string, u *url.URL) *url.URL {
+	b, err := url.Parse(base)
+	if err != nil || strings.EqualFold(b.Scheme, u.Scheme) {
+		return u
+	}
+	same := *u
+	same.Scheme = b.Scheme
+	if port := u.Port(); port == "80" && strings.EqualFold(u.Scheme, "http") || port == "443" && strings.EqualFold(u.Scheme, "https") {
+		same.Host = strings.TrimSuffix(u.Host, ":"+port)
+	}
+	return &same
 }

@@ -80,6 +80,9 @@ func (s *source) tell(tell func(verify.Refreshed)) {
 	h := s.current()
 	s.mu.Lock()
 	was := s.told
+	if was.state == (tufclient.State{}) { // what a restart finds again is no news
+		was.state = s.client.Remembered()
+	}
 	if err != nil { // of which health says more
 		state = was.state
 	}
@@ -89,14 +92,15 @@ func (s *source) tell(tell func(verify.Refreshed)) {
 	}
 	is := s.told
 	s.mu.Unlock()
-	if text := advanced(was.state, state); text != "" {
+	text := advanced(was.state, state)
+	if text != "" { // what still fails is told again after it
 		tell(verify.Refreshed{Anchor: s.anchor, Text: fmt.Sprintf("%s: %s", s.repository, text)})
 	}
 	switch {
-	case is.code != "" && is.code != was.code:
+	case is.code != "" && (is.code != was.code || text != ""):
 		tell(verify.Refreshed{Anchor: s.anchor, Failed: true, Code: method + "/" + is.code,
 			Text: fmt.Sprintf("%s: %s; updates are refused until the repository is in order", s.repository, h.problem.Detail)})
-	case is.silent && !was.silent:
+	case is.silent && (!was.silent || text != ""):
 		tell(verify.Refreshed{Anchor: s.anchor, Failed: true, Code: method + "/" + tufclient.Unavailable,
 			Text: fmt.Sprintf("%s does not answer: %s; %s", s.repository, h.reason, inForce(state))})
 	case is.code == "" && !is.silent && (was.code != "" || was.silent):

@@ -154,3 +154,43 @@ func TestHangingRepositoryHoldsUpNoOther(t *testing.T) {
 		t.Errorf("next after %s", next)
 	}
 }
+
+// A restart finds what is remembered, and says so of nothing: else the log would have it that everything was forgotten.
+func TestRestartTellsNoNews(t *testing.T) {
+	w := newWorld(t, tuftest.Options{})
+	w.wantTold("first", "")
+	w.restart()
+	w.wantTold("restarted")
+	w.publish()
+	w.restart()
+	told, _ := w.refresh()
+	if len(told) != 1 || told[0].Text != "acme-tuf: timestamp 2 -> 3" {
+		t.Errorf("published before a restart: %+v", told)
+	}
+	w.server.Set(tuftest.State{Gone: true})
+	w.restart()
+	w.wantTold("restarted while the repository is gone", "tuf/unavailable")
+}
+
+// What advances although the repository is still not in order is told, and so is that it is not.
+func TestStillNotInOrder(t *testing.T) {
+	w := newWorld(t, tuftest.Options{})
+	w.wantTold("first", "")
+	w.later(defaultRefresh)
+	w.repo.Timestamp.Expires = now.Add(-time.Hour)
+	w.publish()
+	w.wantTold("frozen", "tuf/expired")
+	w.later(defaultRefresh)
+	w.wantTold("still frozen")
+	if err := w.repo.Rotate(w.repo.Snapshot); err != nil {
+		t.Fatal(err)
+	}
+	w.publish()
+	w.later(defaultRefresh)
+	w.wantTold("another root, and still frozen", "", "tuf/expired")
+	w.repo.Timestamp.Expires = w.env.At.Add(time.Hour)
+	w.repo.Timestamp.Change()
+	w.publish()
+	w.later(defaultRefresh)
+	w.wantTold("in order", "", "")
+}

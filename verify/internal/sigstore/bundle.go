@@ -78,7 +78,7 @@ func parseBundle(mediaType string, data []byte) (*Bundle, error) {
 		return nil, fail(Unsupported, "bundles of media type %s are not known", quote(mediaType))
 	}
 	if err := protojson.Unmarshal(data, b.Bundle); err != nil {
-		return nil, fail(Malformed, "the bundle cannot be read: %s", shorten(err.Error()))
+		return nil, fail(Malformed, "the bundle cannot be read: %s", reason(err))
 	}
 	return fromProto(b.Bundle, version)
 }
@@ -151,7 +151,7 @@ func (b *Bundle) readEntries(from *bundle.Bundle) error {
 	}
 	entries, err := from.TlogEntries()
 	if err != nil {
-		return fail(Malformed, "a log entry cannot be read: %s", shorten(err.Error()))
+		return fail(Malformed, "a log entry cannot be read: %s", reason(err))
 	}
 	b.entries = entries
 	switch {
@@ -190,7 +190,7 @@ func (b *Bundle) setLeaf(der []byte) error {
 	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
-		return fail(Malformed, "the certificate cannot be read: %s", shorten(err.Error()))
+		return fail(Malformed, "the certificate cannot be read: %s", reason(err))
 	}
 	// crypto/x509 does not know names of type otherName, which Fulcio issues; signerOf does.
 	kept := leaf.UnhandledCriticalExtensions[:0:0]
@@ -218,7 +218,7 @@ func (b *Bundle) readContent(from *bundle.Bundle) error {
 	case *protobundle.Bundle_DsseEnvelope:
 		content, err := from.Envelope()
 		if err != nil {
-			return fail(Malformed, "the envelope cannot be read: %s", shorten(err.Error()))
+			return fail(Malformed, "the envelope cannot be read: %s", reason(err))
 		}
 		return b.setEnvelope(content, c.DsseEnvelope.GetPayload())
 	default:

@@ -37,14 +37,14 @@ func (v *verification) diagnose(cause error) error {
 
 func (v *verification) diagnoseEntry(e *tlog.Entry, l *root.TransparencyLog) error {
 	if err := tlog.ValidateEntry(e); err != nil {
-		return fail(LogEntry, "the log's entry is not complete: %s", shorten(err.Error()))
+		return fail(LogEntry, "the log's entry is not complete: %s", reason(err))
 	}
 	if !e.HasInclusionProof() && (e.IsRekorV2() || !e.HasInclusionPromise()) {
 		return fail(InclusionProof, "the log's entry has no proof of inclusion")
 	}
 	if e.HasInclusionPromise() {
 		if err := tlog.VerifySET(e, v.material.logs); err != nil {
-			return fail(LogEntry, "the log's promise to include the entry does not verify: %s", shorten(err.Error()))
+			return fail(LogEntry, "the log's promise to include the entry does not verify: %s", reason(err))
 		}
 	}
 	if e.HasInclusionProof() {
@@ -79,10 +79,10 @@ func diagnoseProof(e *tlog.Entry, l *root.TransparencyLog) error {
 	entry := e.TransparencyLogEntry()
 	head, err := rekorverify.VerifyCheckpoint(entry.GetInclusionProof().GetCheckpoint().GetEnvelope(), v)
 	if err != nil {
-		return fail(Checkpoint, "the head of the log's tree does not verify: %s", shorten(err.Error()))
+		return fail(Checkpoint, "the head of the log's tree does not verify: %s", reason(err))
 	}
 	if err := rekorverify.VerifyInclusionProof(entry, head); err != nil {
-		return fail(InclusionProof, "the proof of inclusion does not verify: %s", shorten(err.Error()))
+		return fail(InclusionProof, "the proof of inclusion does not verify: %s", reason(err))
 	}
 	return nil
 }
@@ -95,10 +95,10 @@ func diagnoseV1(e *tlog.Entry, verifier signature.Verifier) error {
 		return fail(InclusionProof, "the proof of inclusion has a negative index or size")
 	}
 	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, uint64(index), uint64(size), leaf, p.GetHashes(), p.GetRootHash()); err != nil {
-		return fail(InclusionProof, "the proof of inclusion does not verify: %s", shorten(err.Error()))
+		return fail(InclusionProof, "the proof of inclusion does not verify: %s", reason(err))
 	}
 	if err := tlog.VerifyInclusion(e, verifier); err != nil {
-		return fail(Checkpoint, "the head of the log's tree does not verify: %s", shorten(err.Error()))
+		return fail(Checkpoint, "the head of the log's tree does not verify: %s", reason(err))
 	}
 	return nil
 }

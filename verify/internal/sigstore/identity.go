@@ -35,7 +35,7 @@ func signerOf(leaf *x509.Certificate) (verify.Identity, string, *certificate.Sum
 	}
 	summary, err := certificate.SummarizeCertificate(leaf)
 	if err != nil {
-		return verify.Identity{}, "", nil, fail(Identity, "the certificate's name cannot be read: %s", shorten(err.Error()))
+		return verify.Identity{}, "", nil, fail(Identity, "the certificate's name cannot be read: %s", reason(err))
 	}
 	san := summary.SubjectAlternativeName
 	if kind != "other" && san != string(names[0].Bytes) || claim(san) == "" {

@@ -115,7 +115,7 @@ func (i *Instance) readLogs(kind string, from []*prototrustroot.TransparencyLogI
 }
 
 func (i *Instance) skip(kind, name string, err error) {
-	i.skipped = append(i.skipped, fmt.Sprintf("%s %s: %s", kind, quote(name), shorten(err.Error())))
+	i.skipped = append(i.skipped, fmt.Sprintf("%s %s: %s", kind, quote(name), reason(err)))
 }
 
 func newAuthority(ca *root.FulcioCertificateAuthority) *authority {

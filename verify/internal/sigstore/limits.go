@@ -57,5 +57,8 @@ func shorten(s string) string {
 	return s
 }
 
+// reason returns what an error says on one line, shortened.
+func reason(err error) string { return shorten(strings.Join(strings.Fields(err.Error()), " ")) }
+
 // quote returns s shortened and with everything that is not printable escaped.
 func quote(s string) string { return fmt.Sprintf("%q", shorten(s)) }

@@ -30,7 +30,7 @@ func (v *verification) checkLogs() error {
 			return err
 		}
 		if times, err = sgverify.VerifyTlogEntry(v.entity, v.material, 0, true); err != nil {
-			return fail(LogEntry, "the log's entry does not fit: %s", shorten(err.Error()))
+			return fail(LogEntry, "the log's entry does not fit: %s", reason(err))
 		}
 	}
 	for _, t := range times {
@@ -51,7 +51,7 @@ func (v *verification) countLogs(entries []*tlog.Entry, enough bool) error {
 		}
 		if only := enough && v.Rekor > 0 && len(entries) == 1; !only && e.HasInclusionPromise() {
 			if err := tlog.VerifySET(e, v.material.logs); err != nil {
-				return fail(LogEntry, "the log's promise to include the entry does not verify: %s", shorten(err.Error()))
+				return fail(LogEntry, "the log's promise to include the entry does not verify: %s", reason(err))
 			}
 		}
 		if proofAlone := !e.HasInclusionPromise(); proofAlone && len(v.stamps.times) == 0 && len(v.times) > 0 && !inUse(v.material.logs[id], v.times) {

@@ -44,7 +44,7 @@ func (v *verification) readStamps() (s stamps, err error) {
 	}
 	verified, wrong, err := sgverify.VerifySignedTimestamp(entity{&known, v.entity.content}, v.material)
 	if err != nil {
-		return s, fail(Timestamp, "the timestamps cannot be read: %s", shorten(err.Error()))
+		return s, fail(Timestamp, "the timestamps cannot be read: %s", reason(err))
 	}
 	for _, t := range verified {
 		s.times = append(s.times, t.Time)

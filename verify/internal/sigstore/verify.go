@@ -93,7 +93,7 @@ func (v *verification) checkSigner() (err error) {
 		return fail(Key, "it is signed with a key, %s, and a certificate is asked for", quote(v.hint))
 	}
 	if v.key, err = newKey(v.leaf.PublicKey); err != nil {
-		return fail(Unsupported, "the certificate's key cannot be used: %s", shorten(err.Error()))
+		return fail(Unsupported, "the certificate's key cannot be used: %s", reason(err))
 	}
 	v.out.Signer, v.out.SANType, v.summary, err = signerOf(v.leaf)
 	return err
@@ -121,7 +121,7 @@ func (v *verification) checkSCTs() error {
 		return nil
 	}
 	if err := sgverify.VerifySignedCertificateTimestamp(v.signed.chains, v.SCTs, v.material); err != nil {
-		return fail(SCT, "the certificate is not vouched for by certificate transparency: %s", shorten(err.Error()))
+		return fail(SCT, "the certificate is not vouched for by certificate transparency: %s", reason(err))
 	}
 	return nil
 }

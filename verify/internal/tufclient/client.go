@@ -20,6 +20,7 @@ type Client struct {
 	mu      sync.Mutex          // held while the state advances, never while something is fetched
 	kept    map[string][32]byte // under mu: digests of what the Store had, of the files that must not go backwards
 	flights flights
+	first   State // under mu: what was trusted when the Client was first used
 }
 
 // New returns a Client that trusts root, root metadata, from the beginning. Nothing is read before it is first used; a root
@@ -34,6 +35,18 @@ func (c *Client) State() (State, error) {
 	if err != nil {
 		return State{}, err
 	}
+	return s.summary(), nil
+}
+
+// Remembered returns what was trusted when the Client was first used: what the Store had, or else the pinned root. Before that
+// it is empty.
+func (c *Client) Remembered() State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.first
+}
+
+func (s *state) summary() State {
 	out := State{Root: s.root.version, Usable: s.complete != nil, Behind: s.behind(), Refreshed: s.refreshed}
 	if s.timestamp != nil {
 		out.Timestamp = s.timestamp.version
@@ -47,7 +60,7 @@ func (c *Client) State() (State, error) {
 	if s.complete != nil {
 		out.NotAfter = s.complete.notAfter()
 	}
-	return out, nil
+	return out
 }
 
 // now returns the state, which is read from the Store at first use.
@@ -60,7 +73,11 @@ func (c *Client) now() (*state, error) {
 	if s := c.state.Load(); s != nil {
 		return s, nil
 	}
-	return c.reload()
+	s, err := c.reload()
+	if err == nil {
+		c.first = s.summary()
+	}
+	return s, err
 }
 
 // clock returns an error if the time at lies before one that it has certainly been.

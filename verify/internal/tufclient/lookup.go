@@ -2,6 +2,7 @@ package tufclient
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -96,7 +97,11 @@ func (w *walk) run() (Target, error) {
 			todo = append(todo, &hop{from: h, by: next[i]})
 		}
 	}
-	return Target{}, failf(NotListed, metadata.TARGETS, "version %d of targets does not list %s, nor does any of the %d roles that it trusts for that path", w.set.targets.version, shorten(w.path), len(w.visited)-1)
+	delegated := "and trusts no other role for that path"
+	if n := len(w.visited) - 1; n > 0 {
+		delegated = fmt.Sprintf("nor does any role that it trusts for that path (%d)", n)
+	}
+	return Target{}, failf(NotListed, metadata.TARGETS, "version %d of targets does not list %s, %s", w.set.targets.version, shorten(w.path), delegated)
 }
 
 // load makes sure that the hop's role is there, verified under the delegation that leads to it, and has not expired.

@@ -234,6 +234,9 @@ func (c *Client) save(name string, data []byte) error {
 	if bytes.Equal(old, data) {
 		return nil
 	}
+	if data == nil {
+		data = []byte{} // deleted: to a Store, nil is what was never there
+	}
 	err = c.store.Advance(name, old, data)
 	if errors.Is(err, verify.ErrConflict) {
 		return errMoved
