@@ -4,35 +4,55 @@ import "strings"
 
 // compareDebian orders versions as deb-version(7) says: epoch, upstream version, revision.
 func compareDebian(a, b string) (int, bool) {
+	return compareEVR(a, b, func(x, y evr) int {
+		if order := debianOrder(x.version, y.version); order != 0 {
+			return order
+		}
+		return debianOrder(x.release, y.release)
+	})
+}
+
+// compareRPM orders versions as rpm-version(7) says: epoch, version, release; a release that one side leaves out is not compared.
+func compareRPM(a, b string) (int, bool) {
+	return compareEVR(a, b, func(x, y evr) int {
+		order := rpmOrder(x.version, y.version)
+		if order == 0 && x.release != "" && y.release != "" {
+			order = rpmOrder(x.release, y.release)
+		}
+		return order
+	})
+}
+
+// evr is the parts of a distribution's version: epoch:version-release.
+type evr struct{ epoch, version, release string }
+
+// compareEVR compares by epoch, and where those are equal by order. It reports whether both are versions.
+func compareEVR(a, b string, order func(x, y evr) int) (int, bool) {
 	if len(a) > maxVersion || len(b) > maxVersion || a == "" || b == "" {
 		return 0, false
 	}
-	xe, xu, xr, ok := splitDebian(a)
-	ye, yu, yr, fine := splitDebian(b)
+	x, ok := splitEVR(a)
+	y, fine := splitEVR(b)
 	if !ok || !fine {
 		return 0, false
 	}
-	order := compareNumbers(xe, ye)
-	if order == 0 {
-		order = debianOrder(xu, yu)
+	if c := compareNumbers(x.epoch, y.epoch); c != 0 {
+		return c, true
 	}
-	if order == 0 {
-		order = debianOrder(xr, yr)
-	}
-	return order, true
+	return order(x, y), true
 }
 
-func splitDebian(s string) (epoch, upstream, revision string, ok bool) {
+func splitEVR(s string) (v evr, ok bool) {
 	if e, rest, has := strings.Cut(s, ":"); has {
-		if epoch, s = e, rest; !isDigits(e) {
-			return "", "", "", false
+		if v.epoch, s = e, rest; !isDigits(e) {
+			return evr{}, false
 		}
 	}
-	upstream = s
+	v.version = s
 	if i := strings.LastIndex(s, "-"); i >= 0 {
-		upstream, revision = s[:i], s[i+1:]
+		v.version, v.release = s[:i], s[i+1:]
 	}
-	return epoch, upstream, revision, upstream != ""
+	return v, v.version != ""
 }
 
 // debianOrder compares by turns the parts without digits, in which a tilde is below the end and letters are below all
@@ -89,26 +109,6 @@ func word(s string) (letters, after string) {
 		i++
 	}
 	return s[:i], s[i:]
-}
-
-// compareRPM orders versions as rpm-version(7) says: epoch, version, release; a release that one side leaves out is not compared.
-func compareRPM(a, b string) (int, bool) {
-	if len(a) > maxVersion || len(b) > maxVersion || a == "" || b == "" {
-		return 0, false
-	}
-	xe, xu, xr, ok := splitDebian(a)
-	ye, yu, yr, fine := splitDebian(b)
-	if !ok || !fine {
-		return 0, false
-	}
-	order := compareNumbers(xe, ye)
-	if order == 0 {
-		order = rpmOrder(xu, yu)
-	}
-	if order == 0 && xr != "" && yr != "" {
-		order = rpmOrder(xr, yr)
-	}
-	return order, true
 }
 
 func rpmSeparator(c byte) bool { return !isDigit(c) && !isLetter(c) && c != '~' && c != '^' }

@@ -73,7 +73,7 @@ func TestHostileLists(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if testing.Short() && c.in.size > 8*mega {
-				t.Skip("large")
+				t.Skip("with -short the inputs of more than 8 MiB are left out")
 			}
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
