@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/sallyport-project/sallyport/internal/versions"
 )
 
 // Affected says which versions of a package an entry is about, as OSV's affected[] does.
@@ -78,7 +80,7 @@ func (a *Affected) listed(p Package) membership {
 	if p.Version == "" {
 		return unclear
 	}
-	compare := comparer(p.Ecosystem)
+	compare := versions.Of(p.Ecosystem)
 	return boolMember(slices.ContainsFunc(a.Versions, func(v string) bool {
 		if strings.TrimPrefix(v, "v") == strings.TrimPrefix(p.Version, "v") {
 			return true
@@ -107,9 +109,9 @@ func (r *Range) covers(p Package) membership {
 	if p.Version == "" || len(r.Events) == 0 {
 		return unclear
 	}
-	compare := comparer(p.Ecosystem)
+	compare := versions.Of(p.Ecosystem)
 	if r.Type == "SEMVER" {
-		compare = compareSemver
+		compare = versions.Semver
 	}
 	order := make([]int, len(r.Events)) // how p.Version compares with each event's
 	for i, e := range r.Events {
@@ -121,7 +123,7 @@ func (r *Range) covers(p Package) membership {
 	return r.evaluate(order, compare)
 }
 
-func compareEvent(compare comparison, version string, e Bound) (order int, ok bool) {
+func compareEvent(compare versions.Comparison, version string, e Bound) (order int, ok bool) {
 	switch {
 	case e.Introduced == "0":
 		return 1, true
@@ -131,7 +133,7 @@ func compareEvent(compare comparison, version string, e Bound) (order int, ok bo
 	return compare(version, e.version())
 }
 
-func (r *Range) evaluate(order []int, compare comparison) membership {
+func (r *Range) evaluate(order []int, compare versions.Comparison) membership {
 	limited, before := false, false
 	index := make([]int, len(r.Events))
 	for i, e := range r.Events {
@@ -157,7 +159,7 @@ func (r *Range) evaluate(order []int, compare comparison) membership {
 	return boolMember(affected)
 }
 
-func (r *Range) earlier(i, j int, compare comparison) bool {
+func (r *Range) earlier(i, j int, compare versions.Comparison) bool {
 	a, b := r.Events[i], r.Events[j]
 	if a.Introduced == "0" || b.Introduced == "0" {
 		return a.Introduced == "0" && b.Introduced != "0"

@@ -234,3 +234,5 @@ func parseStamp(s string) time.Time {
 	}
 	return parseTime(s)
 }
+
+func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

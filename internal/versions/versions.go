@@ -1,19 +1,23 @@
-package reputation
+// Package versions orders versions as the system that gave them does: deb-version(7), rpm-version(7), PEP 440, Semantic
+// Versioning, RubyGems.
+package versions
 
 import (
+	"regexp"
 	"strings"
 )
 
-// comparison orders two versions by the rules of one system: below, equal to or above 0. Not ok means that one of them
+// Comparison orders two versions by the rules of one system: below, equal to or above 0. Not ok means that one of them
 // is no version there.
-type comparison func(a, b string) (order int, ok bool)
+type Comparison func(a, b string) (order int, ok bool)
 
 // maxVersion is how long a version may be, in bytes.
 const maxVersion = 256
 
-// comparer returns the comparison of an ecosystem. What has none here never compares.
-func comparer(name string) comparison {
-	base, _ := ecosystem(name)
+// Of returns the comparison of an ecosystem, as the OSV schema names them, in any case and with or without the release that
+// may follow a colon. What has none here never compares.
+func Of(ecosystem string) Comparison {
+	base, _, _ := strings.Cut(strings.ToLower(ecosystem), ":")
 	switch base {
 	case "npm", "go", "crates.io", "hex", "pub", "swifturl", "github actions", "nuget", "julia", "vscode", "bitnami":
 		return compareSemver
@@ -57,5 +61,11 @@ func isDigits(s string) bool {
 	return s != ""
 }
 
+// pypiSeparators is what PEP 503 and PEP 440 take for the same separator.
+var pypiSeparators = regexp.MustCompile(`[-_.]+`)
+
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// Semver is Semantic Versioning 2.0.0, with a "v" before it (Go) and a fourth number (NuGet) allowed.
+func Semver(a, b string) (order int, ok bool) { return compareSemver(a, b) }
