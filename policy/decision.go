@@ -113,6 +113,13 @@ type Plan struct {
 	// Feeds are the names, sorted, of the feeds that the channels' requirements and the deny rules look at. The caller does not
 	// change the list.
 	Feeds []string
+	// Lookups are the names, sorted, of the services that are asked about the update; Scanners of the scanners that look at its
+	// content, and at what is inside where ScanInside says so.
+	Lookups    []string
+	Scanners   []string
+	ScanInside bool
+	// SecondLook says that the origin is asked a second time, on the gate's own behalf, and the answers compared.
+	SecondLook bool
 }
 
 // Update is what Decide knows of the artifact.
@@ -138,8 +145,13 @@ type Facts struct {
 	Update   Update
 	Report   verify.Report
 	Releases []Release
-	// Reputation is what the feeds say that the Plan names.
+	// Reputation is what the feeds and look-ups say that the Plan names.
 	Reputation Reputation
+	History    History
+	Changes    []Changes       // against the release before, for each channel that judges and has one
+	Scans      map[string]Scan // of the scanners that the Plan names, by name
+	Fixes      []Fix           // what the update repairs, by the feeds that the Plan names
+	Recalls    []Recall        // that name the update or anything known to be inside
 	Now        time.Time
 }
 
@@ -151,4 +163,6 @@ type Decision struct {
 	Rule     string        // what decided: "deny 3CX March 2023", "exception INC-1234", "release ID", "channel debian", "defaults.unmatched"
 	Reasons  []string      // one for each requirement that was looked at, in words, with the numbers
 	Policy   verify.Digest // of the policy file that decided
+	// Ripe is when the update would be let through if nothing but time passes: all that it lacks is age. Zero: never.
+	Ripe time.Time
 }

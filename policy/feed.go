@@ -45,9 +45,9 @@ func (p *Policy) Feeds() []Feed {
 
 // Reputation is what the feeds of a Plan say of an update. Of a feed that is not in Feeds nothing is known.
 type Reputation struct {
-	Feeds      map[string]FeedState // by name
-	Listings   []Listing
-	Incomplete []string // why Listings may not be all, in words for whoever asks for the update
+	Feeds      map[string]FeedState `json:"feeds,omitempty"` // by name, look-ups included
+	Listings   []Listing            `json:"listings,omitempty"`
+	Incomplete []string             `json:"incomplete,omitempty"` // why Listings may not be all, in words for whoever asks for the update
 }
 
 // FeedStatus says how far a feed may be relied on. The zero value is not relied on.
@@ -59,26 +59,52 @@ const (
 	FeedOK
 )
 
+var feedStatusNames = [...]string{"never", "stale", "ok"}
+
+// String returns the status as records and tests spell it.
+func (s FeedStatus) String() string {
+	if int(s) < len(feedStatusNames) {
+		return feedStatusNames[s]
+	}
+	return "never"
+}
+
+// MarshalText implements encoding.TextMarshaler as String does.
+func (s FeedStatus) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler: what it does not know is FeedNever.
+func (s *FeedStatus) UnmarshalText(b []byte) error {
+	*s = FeedNever
+	for i, name := range feedStatusNames {
+		if name == string(b) {
+			*s = FeedStatus(i)
+		}
+	}
+	return nil
+}
+
 // FeedState is how a feed is doing.
 type FeedState struct {
-	Status  FeedStatus
-	Success time.Time // when it was last known to be the present one
-	Date    time.Time // that it gives itself
-	Entries int
+	Status  FeedStatus `json:"status"`
+	Success time.Time  `json:"success,omitzero"` // when it was last known to be the present one
+	Date    time.Time  `json:"date,omitzero"`    // that it gives itself
+	Entries int        `json:"entries,omitempty"`
+	// Reason says of a look-up why there is no answer, in words.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Listing is one entry of a feed that names the update, something inside it, who signed it, or where it came from.
 type Listing struct {
-	Feed  string
-	Path  string // the inner file meant; empty for the update itself
-	Kind  string // what is listed: sha256, sha512, sha1, md5, cert-sha256, cert-sha1, cert-serial, url, domain, host, package
-	Match string // what of the update was found: a digest, a package with its version
-	Value string // what the feed names
-	Label string // what the feed says of it; its own words
+	Feed  string `json:"feed"`
+	Path  string `json:"path,omitempty"`  // the inner file meant; empty for the update itself
+	Kind  string `json:"kind"`            // what is listed: sha256, sha512, sha1, md5, cert-sha256, cert-sha1, cert-serial, url, domain, host, package
+	Match string `json:"match"`           // what of the update was found: a digest, a package with its version
+	Value string `json:"value"`           // what the feed names
+	Label string `json:"label,omitempty"` // what the feed says of it; its own words
 	// Listed is since when, as the feed claims; zero if it does not.
-	Listed  time.Time
-	Line    int  // of the feed, from 1; 0: not known
-	Unclear bool // it could not be told whether just this version is meant
+	Listed  time.Time `json:"listed,omitzero"`
+	Line    int       `json:"line,omitempty"`    // of the feed, from 1; 0: not known
+	Unclear bool      `json:"unclear,omitempty"` // it could not be told whether just this version is meant
 }
 
 // feedsFor returns the names, sorted, of the feeds that requirements of channels and deny rules look at.

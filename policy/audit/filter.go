@@ -33,7 +33,7 @@ type Filter struct {
 // check says whether a filter can choose anything.
 func (f Filter) check() error {
 	switch f.Kind {
-	case "", KindDecision, KindDelivery, KindRelease, KindReject, KindPolicy, KindTunnel, KindCA, KindLearn, KindStart, KindStop:
+	case "", KindDecision, KindDelivery, KindRelease, KindReject, KindPolicy, KindTunnel, KindCA, KindLearn, KindStart, KindStop, KindRecall, KindRegret, KindApproval:
 	default:
 		return fmt.Errorf("there is no kind of record %q", f.Kind)
 	}

@@ -19,6 +19,9 @@ const (
 	KindTunnel   Kind = "tunnel"   // bytes passed uninspected
 	KindCA       Kind = "ca"       // the interception CA was made or rotated
 	KindLearn    Kind = "learn"    // verified metadata advanced what is remembered
+	KindRecall   Kind = "recall"   // bytes that were let through are not any more, or are again
+	KindRegret   Kind = "regret"   // something that was let through turns out to be bad: who got it
+	KindApproval Kind = "approval" // somebody asked for, or agreed to, what needs two people
 	KindStart    Kind = "start"    // the proxy started
 	KindStop     Kind = "stop"     // the proxy stopped
 )
@@ -40,9 +43,16 @@ type Record struct {
 	Decision *Decision          `json:"decision,omitempty"`
 	Delivery *Delivery          `json:"delivery,omitempty"`
 	Tunnel   *Tunnel            `json:"tunnel,omitempty"`
-	Release  *Release           `json:"release,omitempty"` // of release and reject records
-	Decides  string             `json:"decides,omitempty"` // id of the decision that a delivery, release or reject follows
-	Message  string             `json:"message,omitempty"` // for a person
+	// Report is the digest of the whole report that was judged, as the store of reports keeps it. Findings and Contents are what
+	// a reader needs of it.
+	Report verify.Digest `json:"report,omitzero"`
+	// Facts are what else was judged by: history, lists, scans.
+	Facts   *Circumstances `json:"facts,omitempty"`
+	Release *Release       `json:"release,omitempty"` // of release and reject records
+	Recall  *Recall        `json:"recall,omitempty"`  // of recall records
+	Regret  *Regret        `json:"regret,omitempty"`  // of regret records
+	Decides string         `json:"decides,omitempty"` // id of the decision that a delivery, release or reject follows
+	Message string         `json:"message,omitempty"` // for a person
 
 	// Deleted and Altered name personal values that a reader of the log could not put back: "client.addr",
 	// "client.user", "request.url". Their fields are empty. Append ignores both.
@@ -95,7 +105,8 @@ type Decision struct {
 	Observed bool          `json:"observed"`
 	Rule     string        `json:"rule"`
 	Reasons  []string      `json:"reasons"`
-	Policy   string        `json:"policy"` // "sha256:..."
+	Policy   string        `json:"policy"`        // "sha256:..."
+	Ripe     time.Time     `json:"ripe,omitzero"` // when it would be let through if nothing but time passes
 }
 
 // Delivery tells how a response with an artifact went out.
@@ -123,4 +134,35 @@ type Release struct {
 	Until  time.Time     `json:"until,omitzero"`
 	Reason string        `json:"reason"`
 	By     string        `json:"by"` // who did it
+	// BreakGlass says that it was given in an emergency: it always ends.
+	BreakGlass bool     `json:"break_glass,omitempty"`
+	Approvers  []string `json:"approvers,omitempty"` // who proved to agree, where that was asked for
+}
+
+// Recall tells of bytes that are not let through any more.
+type Recall struct {
+	SHA256 verify.Digest `json:"sha256"` // of an update, or of a file inside updates
+	Reason string        `json:"reason"`
+	By     string        `json:"by"`
+	Lifted bool          `json:"lifted,omitempty"` // an earlier recall of them ends
+}
+
+// Regret tells of an update that was let through and should not have been.
+type Regret struct {
+	Source  string            `json:"source"`            // "feed NAME", or who recalled it
+	Listing *policy.Listing   `json:"listing,omitempty"` // what a feed says
+	Recall  string            `json:"recall,omitempty"`  // the id of the recall's record
+	Path    string            `json:"path,omitempty"`    // the inner file meant; empty for the update itself
+	Allowed []RegrettedAccess `json:"allowed"`           // who got it, the latest first; bounded
+	Count   int               `json:"count"`             // how many decisions let it through
+}
+
+// RegrettedAccess is one decision that let a regretted update through. Whom it let through is in the decision's own record, where
+// personal values can be deleted.
+type RegrettedAccess struct {
+	Record   string    `json:"record"` // of the decision
+	Time     time.Time `json:"time"`
+	Channel  string    `json:"channel"`
+	Rule     string    `json:"rule"`
+	Received bool      `json:"received"` // a delivery record says that all of it was sent
 }
