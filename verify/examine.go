@@ -106,14 +106,15 @@ func (e *Examiner) Examine(ctx context.Context, a *Artifact, env Env) Report {
 	rec := &recorder{from: env.Sidecars, seen: map[Reference]bool{}}
 	env.Sidecars = rec
 	var report Report
-	var facts map[string]string
+	var remarks Remarks
 	var inside insideReport
 	var opening sync.WaitGroup
 	if env.Inside {
 		opening.Go(func() { inside = e.lookInside(ctx, a, env) })
 	}
-	report.Findings, facts = e.look(ctx, a, env)
-	report.Product, report.Version = facts["product"], facts["version"]
+	remarks = e.look(ctx, a, env)
+	report.Findings, report.Facts, report.Size = remarks.Findings, remarks.Facts, a.Size
+	report.Product, report.Version, report.System = remarks.Product, remarks.Version, remarks.System
 	if len(report.Findings) == 0 {
 		report.Findings = []Finding{noMethod(a.Format)}
 	}
@@ -132,26 +133,34 @@ func noMethod(f Format) Finding {
 	return Finding{Method: "none", Status: Absent, Code: "verify/no-method", Detail: fmt.Sprintf("no signature system known here covers %s", describe(f))}
 }
 
-// look has every verifier and then every reviewer look at one artifact.
-func (e *Examiner) look(ctx context.Context, a *Artifact, env Env) (found []Finding, facts map[string]string) {
+// look has every verifier and then every reviewer look at one artifact. It returns all they found.
+func (e *Examiner) look(ctx context.Context, a *Artifact, env Env) (all Remarks) {
 	for _, v := range e.Verifiers {
-		found = append(found, e.run(ctx, v, a, env)...)
+		all.Findings = append(all.Findings, e.run(ctx, v, a, env)...)
 	}
-	verified := slices.Clip(found)
+	verified := slices.Clip(all.Findings)
 	for _, r := range e.Reviewers {
 		remarks, err := e.review(ctx, r, a, verified, env)
 		if err != nil {
-			found = append(found, failed(r.Method(), err))
+			all.Findings = append(all.Findings, failed(r.Method(), err))
 		}
-		found = append(found, remarks.Findings...)
-		for k, v := range remarks.Facts {
-			if facts == nil {
-				facts = map[string]string{}
-			}
-			facts[k] = v
-		}
+		all.add(remarks)
 	}
-	return found, facts
+	return all
+}
+
+// add takes over what one more reviewer says. The first that says what the artifact is, is believed.
+func (r *Remarks) add(more Remarks) {
+	r.Findings = append(r.Findings, more.Findings...)
+	for k, v := range more.Facts {
+		if r.Facts == nil {
+			r.Facts = map[string]string{}
+		}
+		r.Facts[k] = v
+	}
+	if r.Product == "" {
+		r.Product, r.Version, r.System = more.Product, more.Version, more.System
+	}
 }
 
 func (e *Examiner) review(ctx context.Context, r Reviewer, a *Artifact, found []Finding, env Env) (remarks Remarks, err error) {

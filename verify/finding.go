@@ -96,11 +96,20 @@ type Reference struct {
 
 // Report is every fact about an artifact.
 type Report struct {
-	Product  string      `json:"product,omitempty"`
-	Version  string      `json:"version,omitempty"`
-	Findings []Finding   `json:"findings"`
-	Evidence []Reference `json:"evidence,omitempty"` // every sidecar consulted, in order, each once
-	Contents *Contents   `json:"contents,omitempty"` // what is inside; nil if nothing was opened
+	// Product is what the artifact's own bytes say that it is, with what tells builds apart that are made side by side (the
+	// architecture), and without what changes from release to release. Version is which release of it. Both are empty where they
+	// cannot be told.
+	Product string `json:"product,omitempty"`
+	Version string `json:"version,omitempty"`
+	// System is whose rules order Version, in the words that internal/versions knows: "pe", "msi", "deb", "rpm", "npm", "pypi",
+	// "nuget", "semver". Empty where Version is.
+	System string `json:"system,omitempty"`
+	Size   int64  `json:"size,omitempty"` // of the artifact, bytes
+	// Facts are what reviewers know of the artifact itself, as Inner.Facts are of a file inside.
+	Facts    map[string]string `json:"facts,omitempty"`
+	Findings []Finding         `json:"findings"`
+	Evidence []Reference       `json:"evidence,omitempty"` // every sidecar consulted, in order, each once
+	Contents *Contents         `json:"contents,omitempty"` // what is inside; nil if nothing was opened
 }
 
 // NotAfter returns the moment when the first of the report's facts stops being one; zero if never.

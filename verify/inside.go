@@ -16,12 +16,14 @@ type walk struct {
 	env      Env
 	limits   Limits
 	slots    *slots
+	visit    Visitor // is given every inner file; nil where they are examined
 
 	mu       sync.Mutex
 	contents Contents
 	entries  int   // folders and links included
 	memory   int64 // bytes
 	vouches  int   // kept by all files
+	facts    int   // bytes of what reviewers know of all files
 	breached bool
 	paths    map[string]bool
 	repeats  map[string]int // by path: the last number given to one like it
@@ -341,8 +343,13 @@ func (w *walk) identify(ctx context.Context, a *Artifact, n *node) bool {
 		w.unread(n, Finding{Subject: n.path, Code: "failed", Detail: "it could not be read: " + err.Error()})
 		return false
 	}
+	if w.visit != nil {
+		w.visit(ctx, n.path, a)
+		return true
+	}
 	executable := a.Format.Executable()
-	found, facts := w.examiner.look(ctx, a, w.env)
+	remarks := w.examiner.look(ctx, a, w.env)
+	found := remarks.Findings
 	if executable && len(found) == 0 {
 		found = []Finding{noMethod(a.Format)}
 	}
@@ -350,14 +357,34 @@ func (w *walk) identify(ctx context.Context, a *Artifact, n *node) bool {
 		found[i].Subject = join(n.path, found[i].Subject)
 	}
 	n.findings = append(n.findings, found...)
-	n.inner = Inner{Path: n.path, Format: a.Format, Size: a.Size, SHA256: a.Digests.SHA256, Facts: facts, Taps: a.Digests.Taps}
+	n.inner = Inner{Path: n.path, Format: a.Format, Size: a.Size, SHA256: a.Digests.SHA256, Taps: a.Digests.Taps}
 	w.mu.Lock()
+	n.inner.Facts = w.boundFacts(remarks.Facts)
 	if executable {
 		w.contents.Executables++
 	}
 	w.mu.Unlock()
 	n.vouches = w.askVouchers(ctx, a, found)
 	return true
+}
+
+// maxFacts bounds what reviewers know of all files inside one artifact, in bytes.
+const maxFacts = 16 << 20
+
+// FactsLeftOut is the one fact of a file about which more was known than there is room for.
+const FactsLeftOut = "left_out"
+
+// boundFacts returns the facts, or that there was no room for them. It is called with the lock held.
+func (w *walk) boundFacts(facts map[string]string) map[string]string {
+	size := 0
+	for k, v := range facts {
+		size += len(k) + len(v)
+	}
+	if size > maxFacts-w.facts {
+		return map[string]string{FactsLeftOut: "true"}
+	}
+	w.facts += size
+	return facts
 }
 
 // checkName looks at the name of an entry: whoever unpacks the container makes a path of it.

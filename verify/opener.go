@@ -103,6 +103,9 @@ type Reviewer interface {
 // Remarks is what a Reviewer says of one artifact.
 type Remarks struct {
 	Findings []Finding
-	// Facts are short texts for the report's list of files and for ReviewContents: "product", "version", "company".
+	// Facts are short texts for the report, about the artifact itself or in its list of files, and for ReviewContents:
+	// "product", "version", "company", "imports".
 	Facts map[string]string
+	// Product, Version and System say what the artifact is; see Report.
+	Product, Version, System string
 }

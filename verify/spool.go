@@ -90,7 +90,7 @@ func (w *walk) spool(t *taken, e Entry, r *metered, n *node) error {
 	switch {
 	case err != nil:
 		return err
-	case e.Size > inMemory && t.Format == "": // whatever else is kept in memory now
+	case e.Size > inMemory && t.Format == "" && w.visit == nil: // whatever else is kept in memory now
 		return w.hashOnly(k.data, r, n)
 	}
 	return w.spoolFile(t, k.data, r)

@@ -1,5 +1,5 @@
 // Package versions orders versions as the system that gave them does: deb-version(7), rpm-version(7), PEP 440, Semantic
-// Versioning, RubyGems.
+// Versioning, RubyGems; and loosely where no system says how.
 package versions
 
 import (
@@ -15,20 +15,23 @@ type Comparison func(a, b string) (order int, ok bool)
 const maxVersion = 256
 
 // Of returns the comparison of an ecosystem, as the OSV schema names them, in any case and with or without the release that
-// may follow a colon. What has none here never compares.
+// may follow a colon; or of a kind of file: "deb", "rpm", "pe", "msi", "msix", or "name" for what a file name says. What has none
+// here never compares.
 func Of(ecosystem string) Comparison {
 	base, _, _ := strings.Cut(strings.ToLower(ecosystem), ":")
 	switch base {
-	case "npm", "go", "crates.io", "hex", "pub", "swifturl", "github actions", "nuget", "julia", "vscode", "bitnami":
+	case "npm", "go", "crates.io", "hex", "pub", "swifturl", "github actions", "nuget", "julia", "vscode", "bitnami", "semver":
 		return compareSemver
 	case "pypi":
 		return comparePython
 	case "rubygems":
 		return compareGem
-	case "debian", "ubuntu":
+	case "debian", "ubuntu", "deb":
 		return compareDebian
-	case "red hat", "rocky linux", "almalinux", "suse", "opensuse", "fedora", "mageia", "openeuler":
+	case "red hat", "rocky linux", "almalinux", "suse", "opensuse", "fedora", "mageia", "openeuler", "rpm":
 		return compareRPM
+	case "pe", "msi", "msix", "name":
+		return compareLoose
 	}
 	return func(string, string) (int, bool) { return 0, false }
 }

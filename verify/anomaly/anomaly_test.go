@@ -166,7 +166,7 @@ func codes(t *testing.T, findings []verify.Finding) string {
 
 // update is a report about an update with files that are each "path signer [company]".
 func update(files ...string) (*verify.Artifact, *verify.Report) {
-	r := &verify.Report{Product: "Desktop App", Version: "18.12.416", Contents: &verify.Contents{}}
+	r := &verify.Report{Facts: map[string]string{"product": "Desktop App", "version": "18.12.416"}, Contents: &verify.Contents{}}
 	for _, f := range files {
 		parts := strings.Split(f, "|")
 		in := verify.Inner{Path: parts[0], Format: "pe", SHA256: sha256.Sum256([]byte(f)), Facts: map[string]string{}}

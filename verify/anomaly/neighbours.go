@@ -143,7 +143,7 @@ func (p *pkg) claims() (out []verify.Finding) {
 
 // version compares a program's version with the update's, where both say that they are of the same product.
 func (p *pkg) version(in *verify.Inner) *verify.Finding {
-	product, version := p.report.Product, p.report.Version
+	product, version := p.report.Facts["product"], p.report.Facts["version"]
 	if product == "" || version == "" || normal(in.Facts["product"]) != normal(product) || in.Facts["version"] == "" {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/sallyport-project/sallyport/verify/clickonce"
 	"github.com/sallyport-project/sallyport/verify/detachedcms"
 	"github.com/sallyport-project/sallyport/verify/digest"
+	"github.com/sallyport-project/sallyport/verify/identity"
 	"github.com/sallyport-project/sallyport/verify/minisign"
 	"github.com/sallyport-project/sallyport/verify/msi"
 	"github.com/sallyport-project/sallyport/verify/nuget"
@@ -73,4 +74,4 @@ func Openers() []verify.Opener {
 }
 
 // Reviewers returns a Reviewer of each kind. They remember: make them once.
-func Reviewers() []verify.Reviewer { return []verify.Reviewer{anomaly.New()} }
+func Reviewers() []verify.Reviewer { return []verify.Reviewer{anomaly.New(), identity.New()} }

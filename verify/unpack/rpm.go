@@ -34,12 +34,12 @@ func (p *RPM) Open(ctx context.Context, a *verify.Artifact, inside verify.Inside
 	if err != nil {
 		return nil, err
 	}
-	scripts, err := scriptlets(pkg.Header)
+	scripts, err := pkg.Header.Scriptlets()
 	if err != nil {
-		return unpackedSoFar(p.Method(), nil, err)
+		return unpackedSoFar(p.Method(), nil, rpmBroken("%v", err))
 	}
 	for _, s := range scripts {
-		if err := inside.Offer(verify.Entry{Name: "scriptlets/" + s.name, Size: int64(len(s.text)), Reader: strings.NewReader(s.text)}); err != nil {
+		if err := inside.Offer(verify.Entry{Name: "scriptlets/" + s.Name, Size: int64(len(s.Text)), Reader: strings.NewReader(s.Text)}); err != nil {
 			return nil, err
 		}
 	}

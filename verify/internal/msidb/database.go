@@ -32,6 +32,7 @@ type Database struct {
 	Codepage int
 
 	file    *cfb.File
+	storage *cfb.Entry
 	streams map[string]*cfb.Entry // of tables
 	others  map[string]bool       // names of streams that are no tables
 	strings pool
@@ -42,7 +43,7 @@ type Database struct {
 // Open reads the strings and the list of tables of the database in a storage: the root of a package, or a storage
 // inside it.
 func Open(f *cfb.File, storage *cfb.Entry) (*Database, error) {
-	d := &Database{file: f, streams: map[string]*cfb.Entry{}, others: map[string]bool{}, columns: map[string][]Column{}, tables: map[string]bool{}}
+	d := &Database{file: f, storage: storage, streams: map[string]*cfb.Entry{}, others: map[string]bool{}, columns: map[string][]Column{}, tables: map[string]bool{}}
 	for _, e := range storage.Children {
 		n := DecodeName(e.Units)
 		if !n.Table && e.Kind == cfb.Stream {

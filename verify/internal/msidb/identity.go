@@ -11,6 +11,8 @@ import (
 type Identity struct {
 	ProductName, ProductVersion, Manufacturer string
 	ProductCode, UpgradeCode                  string // identifiers in braces
+	Language                                  string // the property ProductLanguage, a Windows language number: "1033"
+	Template                                  string // of the summary: platforms, a semicolon, languages: "x64;1033"
 }
 
 // maxProperty bounds a property of Identity, in bytes; the rest is cut off.
@@ -27,6 +29,11 @@ func Identify(r io.ReaderAt, size int64) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
+	return d.Identify()
+}
+
+// Identify reads the Identity of the installer that the database is of.
+func (d *Database) Identify() (Identity, error) {
 	properties, err := d.Properties()
 	if err != nil {
 		return Identity{}, err
@@ -35,7 +42,12 @@ func Identify(r io.ReaderAt, size int64) (Identity, error) {
 		s := properties[name]
 		return s[:min(len(s), maxProperty)]
 	}
+	platform, err := template(d.file, d.storage)
+	if err != nil {
+		return Identity{}, err
+	}
 	return Identity{
+		Language: get("ProductLanguage"), Template: platform[:min(len(platform), maxProperty)],
 		ProductName: get("ProductName"), ProductVersion: get("ProductVersion"), Manufacturer: get("Manufacturer"),
 		ProductCode: get("ProductCode"), UpgradeCode: get("UpgradeCode"),
 	}, nil

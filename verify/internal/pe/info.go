@@ -12,6 +12,7 @@ const (
 	importIndex   = 1
 	resourceIndex = 2
 	debugIndex    = 6
+	delayIndex    = 13
 )
 
 // Limits of what ReadInfo reads.
@@ -39,6 +40,7 @@ type Info struct {
 	// table is the overlay. It is at most the file's size.
 	OverlayAt int64
 
+	base        uint32 // the lower half of the address at which it wants to be loaded
 	directories [maxDirectories]directory
 	size        int64
 }
@@ -107,6 +109,9 @@ func (i *Info) readDirectories(r io.ReaderAt, h header) error {
 	first := 96
 	if i.PE32Plus = binary.LittleEndian.Uint16(b) == magic64; i.PE32Plus {
 		first = 112
+		i.base = binary.LittleEndian.Uint32(b[24:])
+	} else {
+		i.base = binary.LittleEndian.Uint32(b[28:])
 	}
 	count := int(min(binary.LittleEndian.Uint32(b[first-4:]), maxDirectories))
 	for n := range count {

@@ -13,6 +13,7 @@ import (
 type Package struct {
 	Name, Version, Manufacturer string // default: "Test Product", "1.0.0", "Test Publisher"
 	UpgradeCode                 string // default: a fixed one
+	Template                    string // platform and languages; default: "Intel;1033"
 
 	Cabinet     []byte // with the files, called by their keys; nil for none
 	CabinetName string // default: "disk1.cab"
@@ -91,7 +92,7 @@ func (p Package) withDefaults() Package {
 		value string
 	}{
 		{&p.Name, "Test Product"}, {&p.Version, "1.0.0"}, {&p.Manufacturer, "Test Publisher"},
-		{&p.UpgradeCode, "{0F0B2B1E-7A5D-4E0C-9E52-3B7B7B3C1D42}"}, {&p.CabinetName, "disk1.cab"},
+		{&p.UpgradeCode, "{0F0B2B1E-7A5D-4E0C-9E52-3B7B7B3C1D42}"}, {&p.CabinetName, "disk1.cab"}, {&p.Template, "Intel;1033"},
 	} {
 		if *d.field == "" {
 			*d.field = d.value
@@ -222,7 +223,7 @@ func (p Package) summary() []byte {
 	texts := []struct {
 		id    uint32
 		value string
-	}{{2, "Installation Database"}, {3, p.Name}, {4, p.Manufacturer}, {7, "Intel;1033"}, {9, packageCode}}
+	}{{2, "Installation Database"}, {3, p.Name}, {4, p.Manufacturer}, {7, p.Template}, {9, packageCode}}
 	var index, values []byte
 	count := len(texts) + 3
 	start := 8 + 8*count

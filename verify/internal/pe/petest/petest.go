@@ -14,8 +14,15 @@ type Program struct {
 	Sections  []Section
 	Resources []Resource
 	Overlay   []byte
+	Imports   []Import
 	DLL       bool
 	Time      uint32 // TimeDateStamp
+}
+
+// Import is what a program takes from one library.
+type Import struct {
+	Library   string
+	Functions []string // "#7" is the function number 7
 }
 
 // Section is one section besides that of the resources.
@@ -68,6 +75,16 @@ func Build(p Program) []byte {
 		le.PutUint32(optional[112+16:], at)
 		le.PutUint32(optional[112+20:], uint32(len(tree)))
 		sections = append(sections, Section{".rsrc", tree})
+	}
+	if len(p.Imports) > 0 {
+		at := address
+		for _, s := range sections {
+			at += pages(len(s.Data))
+		}
+		table := importTable(p.Imports, at)
+		le.PutUint32(optional[112+8:], at)
+		le.PutUint32(optional[112+12:], uint32(len(table)))
+		sections = append(sections, Section{".idata", table})
 	}
 	le.PutUint16(b[134:], uint16(len(sections)))
 	for i, s := range sections {

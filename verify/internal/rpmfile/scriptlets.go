@@ -1,14 +1,15 @@
-package unpack
+package rpmfile
 
 import (
 	"fmt"
 	"strings"
-
-	"github.com/sallyport-project/sallyport/verify/internal/rpmfile"
 )
 
-// scriptlet is a program in a package's header that rpm runs.
-type scriptlet struct{ name, text string }
+// Scriptlet is a program in a package's header that rpm runs.
+type Scriptlet struct {
+	Name string // "post", "trigger1", ...
+	Text string // as it is run: with its interpreter in the first line
+}
 
 // rpmScripts are the tags of scriptlets and of their interpreters.
 var rpmScripts = []struct {
@@ -20,17 +21,17 @@ var rpmScripts = []struct {
 	{"trigger", 1065, 1092}, {"filetrigger", 5066, 5067}, {"transfiletrigger", 5076, 5077},
 }
 
-// scriptlets returns the scriptlets of a header. A program without a script is one too: "%post -p /sbin/ldconfig". The
-// error matches verify.ErrBroken.
-func scriptlets(h *rpmfile.Header) (out []scriptlet, err error) {
+// Scriptlets returns the scriptlets of a header. A program without a script is one too: "%post -p /sbin/ldconfig". The
+// error matches ErrFormat.
+func (h *Header) Scriptlets() (out []Scriptlet, err error) {
 	for _, s := range rpmScripts {
 		texts, err := h.Strings(s.script)
 		if err != nil {
-			return nil, rpmBroken("the scriptlet %s cannot be read: %v", s.name, err)
+			return nil, fmt.Errorf("the scriptlet %s cannot be read: %w", s.name, err)
 		}
 		programs, err := h.Strings(s.program)
 		if err != nil {
-			return nil, rpmBroken("the interpreter of the scriptlet %s cannot be read: %v", s.name, err)
+			return nil, fmt.Errorf("the interpreter of the scriptlet %s cannot be read: %w", s.name, err)
 		}
 		many := strings.HasSuffix(s.name, "trigger")
 		if !many && len(texts) == 0 && len(programs) > 0 {
@@ -51,7 +52,7 @@ func scriptlets(h *rpmfile.Header) (out []scriptlet, err error) {
 			if !strings.HasPrefix(text, "#!") {
 				text = "#!" + program + "\n" + text
 			}
-			out = append(out, scriptlet{name, text})
+			out = append(out, Scriptlet{name, text})
 		}
 	}
 	return out, nil
