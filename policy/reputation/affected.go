@@ -13,6 +13,7 @@ type Affected struct {
 	Ecosystem string   `json:"ecosystem,omitempty"` // with its release, if the list gave one
 	Versions  []string `json:"versions,omitempty"`  // exactly these
 	Ranges    []Range  `json:"ranges,omitempty"`    // and whatever lies in any of these
+	Aliases   []string `json:"aliases,omitempty"`   // CVE identifiers of what is wrong with them
 }
 
 // Range is a span of versions.

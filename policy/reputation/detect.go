@@ -34,6 +34,8 @@ func detectJSON(body []byte) Format {
 	switch {
 	case names["Event"] || names["Attribute"] || names["response"]:
 		return FormatMISP
+	case names["vulnerabilities"] && names["catalogVersion"]:
+		return FormatKEV
 	case names["objects"] || names["spec_version"]:
 		return FormatSTIX
 	case names["SHA-1"] || names["SHA-256"] || names["MD5"]:

@@ -17,9 +17,10 @@ const (
 	FormatMISP       Format = "misp"       // MISP events or attributes in JSON
 	FormatOSV        Format = "osv"        // OSV records in JSON
 	FormatHashlookup Format = "hashlookup" // hashlookup objects in JSON, one after the other
+	FormatKEV        Format = "kev"        // a catalogue of known exploited vulnerabilities in CISA's JSON
 )
 
-var formats = []Format{FormatAuto, FormatPlain, FormatCSV, FormatSTIX, FormatMISP, FormatOSV, FormatHashlookup}
+var formats = []Format{FormatAuto, FormatPlain, FormatCSV, FormatSTIX, FormatMISP, FormatOSV, FormatHashlookup, FormatKEV}
 
 // Values says what the values of a plain list or a CSV column are, where they do not tell by themselves.
 type Values string

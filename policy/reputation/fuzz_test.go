@@ -137,6 +137,7 @@ func FuzzSTIX(f *testing.F)       { fuzzFormat(f, FormatSTIX, `{"objects":[]}`) 
 func FuzzMISP(f *testing.F)       { fuzzFormat(f, FormatMISP, `[[{"Event":null}]]`) }
 func FuzzOSV(f *testing.F)        { fuzzFormat(f, FormatOSV, `[]`, `{} {}`) }
 func FuzzHashlookup(f *testing.F) { fuzzFormat(f, FormatHashlookup, `{}`) }
+func FuzzKEV(f *testing.F)        { fuzzFormat(f, FormatKEV, kevList, `{"vulnerabilities":[]}`) }
 func FuzzAny(f *testing.F) {
 	fuzzFormat(f, FormatAuto, zipOf(f, "a.json", osvOf("A", "npm", "a")), zipOf(f, "a.csv", "sha256,x\n"), "\x1f\x8b\x08", "\xff\xfea\x00\n\x00")
 }

@@ -6,22 +6,23 @@ import "fmt"
 type Kind uint8
 
 const (
-	KindNone       Kind = iota // nothing: as an option, whatever the list says
-	KindSHA256                 // SHA-256 of a whole file
-	KindSHA1                   // SHA-1 of a whole file; see Weak
-	KindMD5                    // MD5 of a whole file; see Weak
-	KindSHA512                 // SHA-512 of a whole file
-	KindCertSHA256             // SHA-256 of a certificate in DER
-	KindCertSHA1               // SHA-1 of a certificate in DER, which Windows calls its thumbprint
-	KindCertSerial             // serial number of a certificate, with its issuer where it is short
-	KindURL                    // a URL, whatever its scheme; without a query, whatever its query
-	KindDomain                 // a host name and everything below it
-	KindHost                   // exactly this host name or address
-	KindPackage                // versions of a package
-	kinds                      // how many there are; at most 16, see record
+	KindNone          Kind = iota // nothing: as an option, whatever the list says
+	KindSHA256                    // SHA-256 of a whole file
+	KindSHA1                      // SHA-1 of a whole file; see Weak
+	KindMD5                       // MD5 of a whole file; see Weak
+	KindSHA512                    // SHA-512 of a whole file
+	KindCertSHA256                // SHA-256 of a certificate in DER
+	KindCertSHA1                  // SHA-1 of a certificate in DER, which Windows calls its thumbprint
+	KindCertSerial                // serial number of a certificate, with its issuer where it is short
+	KindURL                       // a URL, whatever its scheme; without a query, whatever its query
+	KindDomain                    // a host name and everything below it
+	KindHost                      // exactly this host name or address
+	KindPackage                   // versions of a package
+	KindVulnerability             // a vulnerability by its CVE identifier; no file is one
+	kinds                         // how many there are; at most 16, see record
 )
 
-var kindNames = [kinds]string{"", "sha256", "sha1", "md5", "sha512", "cert-sha256", "cert-sha1", "cert-serial", "url", "domain", "host", "package"}
+var kindNames = [kinds]string{"", "sha256", "sha1", "md5", "sha512", "cert-sha256", "cert-sha1", "cert-serial", "url", "domain", "host", "package", "vulnerability"}
 
 // String returns the kind as records and policies spell it, such as "cert-sha256".
 func (k Kind) String() string {

@@ -9,10 +9,12 @@ import (
 // osvRecord is what is read of a record (OSV schema 1.7). database_specific is left alone: the digests that OpenSSF puts
 // there are those of reports, not of packages.
 type osvRecord struct {
-	ID        string `json:"id"`
-	Published string `json:"published"`
-	Modified  string `json:"modified"`
-	Withdrawn string `json:"withdrawn"`
+	ID        string   `json:"id"`
+	Published string   `json:"published"`
+	Modified  string   `json:"modified"`
+	Withdrawn string   `json:"withdrawn"`
+	Aliases   []string `json:"aliases"`
+	Upstream  []string `json:"upstream"`
 	Affected  []struct {
 		Package struct {
 			Ecosystem string `json:"ecosystem"`
@@ -115,7 +117,7 @@ func (r *reader) osvRecord(o *osvRecord, line int) error {
 		}
 		var e entry
 		if err == nil {
-			e, err = packageEntry(p, &Affected{Versions: a.Versions, Ranges: ranges})
+			e, err = packageEntry(p, &Affected{Versions: a.Versions, Ranges: ranges, Aliases: cveIDs(append(o.Aliases, o.Upstream...))})
 		}
 		if err == nil {
 			err = tooMany(a.Versions, ranges)

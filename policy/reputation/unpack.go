@@ -87,6 +87,8 @@ func (r *reader) readOne(open func() (io.Reader, error)) error {
 		return r.readMISP(in)
 	case FormatOSV:
 		return r.readOSV(in)
+	case FormatKEV:
+		return r.readKEV(in)
 	case FormatHashlookup:
 		return r.readHashlookup(in)
 	}
