@@ -21,7 +21,7 @@ func defaultPolicy(t *testing.T) *policy.Policy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := policy.Parse(configs.PolicyName, configs.Files(), data)
+	p, err := policy.Parse(configs.PolicyName, configs.Files(), data, policy.WithCatalogue(configs.Files()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,24 +43,16 @@ func (a *anchor) evaluated() bool { return methods[a.kind] != nil }
 // String describes the anchor for a person: `microsoft (organization "Microsoft Corporation")`.
 func (a *anchor) String() string {
 	switch {
-	case a.kind == "authenticode" && a.roots != nil && (a.organization == "*" || a.organization == ""):
-		return a.name + " (a publisher under roots of its own)"
-	case a.kind == "authenticode" && a.organization == "*":
-		return a.name + " (any publisher under a trusted root)"
-	case a.kind == "authenticode" && a.roots != nil:
-		return a.name + " (organization " + quote(a.organization) + " under roots of its own)"
-	case a.kind == "authenticode" && a.organization != "":
-		return a.name + " (organization " + quote(a.organization) + ")"
 	case a.kind == "authenticode":
-		return a.name + " (a certificate by its thumbprint)"
+		return a.name + " (" + a.publisherName() + ")"
 	case a.kind == "openpgp":
 		return a.name + " (OpenPGP keys)"
 	case a.kind == "minisign" || a.kind == "signify":
 		return a.name + " (" + a.kind + " keys)"
-	case a.kind == "cms" && a.organization != "":
-		return a.name + " (organization " + quote(a.organization) + " under roots of its own)"
-	case a.kind == "cms":
+	case a.kind == "cms" && a.organization == "" && a.commonName == "":
 		return a.name + " (certificates under roots of its own)"
+	case a.kind == "cms":
+		return a.name + " (" + a.publisherName() + ")"
 	case a.kind == "tuf" && a.tuf != nil && len(a.tuf.Repositories) > 1:
 		return a.name + " (TUF repositories for what is below " + a.tuf.Targets + ")"
 	case a.kind == "tuf" && a.tuf != nil:
@@ -71,6 +63,36 @@ func (a *anchor) String() string {
 		return a.name + " (a list of files by their digests)"
 	}
 	return a.name + " (" + a.kind + ")"
+}
+
+// publisherName says everything that an anchor asks of a publisher's certificate.
+func (a *anchor) publisherName() string {
+	var asked []string
+	if a.organization != "" && a.organization != "*" {
+		asked = append(asked, "organization "+quote(a.organization))
+	}
+	if a.commonName != "" {
+		asked = append(asked, "common name "+quote(a.commonName))
+	}
+	if a.country != "" {
+		asked = append(asked, "country "+a.country)
+	}
+	if a.issuer != "" {
+		asked = append(asked, "issuer "+quote(a.issuer))
+	}
+	if a.thumbprints != nil {
+		asked = append(asked, "a certificate by its thumbprint")
+	}
+	who, own := strings.Join(asked, ", "), a.roots != nil || a.kind == "cms"
+	switch {
+	case who == "" && own:
+		return "a publisher under roots of its own"
+	case who == "":
+		return "any publisher under a trusted root"
+	case own:
+		return who + " under roots of its own"
+	}
+	return who
 }
 
 // vouches reports whether a finding, whose status is not looked at, names this anchor as who signed.

@@ -7,9 +7,10 @@ import (
 )
 
 // A request is judged by what some anchors vouch for, and no others have to be asked about. The names below are those of
-// anchors that may change what happens to it: those that the requirements of its channels and deny rules refer to, and, because the
+// anchors that may change what happens to it: those that the requirements of its channels and deny rules refer to; because the
 // indexes of apt and rpm repositories that pass teach what the packages rest on that pass later, the openpgp anchors that any channel on
-// the same host refers to.
+// the same host refers to; and where it is compared who signed, with nobody in particular in mind, all whose signatures lie in the
+// update itself.
 
 // names is a set of names of anchors.
 type names map[string]bool
@@ -52,6 +53,7 @@ func (b *builder) anchorNames() {
 		for _, r := range c.requires {
 			r.refers(func(a *anchor) { all[a.name] = true })
 		}
+		maps.Copy(all, p.compared(c))
 		for _, h := range c.hosts {
 			maps.Copy(all, below[h])
 			for _, same := range append(parents(h), h) {
@@ -60,6 +62,36 @@ func (b *builder) anchorNames() {
 		}
 		c.anchors = all.sorted()
 	}
+}
+
+// compared returns the anchors under which a channel finds out who has signed an update and since when, if it compares that with
+// what was before: those whose signatures lie in the update itself. What is published beside one is looked for only where a requirement
+// names its anchor.
+func (p *Policy) compared(c *channel) names {
+	out := names{}
+	if !comparesSigners(c) {
+		return out
+	}
+	asksBeside := slices.ContainsFunc(c.requires, requirement.sidecars)
+	for name, a := range p.anchors {
+		// Packages of rpm and apt bring signatures, or are known by an index; with a keyring more would be looked for beside others.
+		if a.kind == "authenticode" || a.kind == "openpgp" && !asksBeside {
+			out[name] = true
+		}
+	}
+	return out
+}
+
+// comparesSigners reports whether a channel compares who has signed an update, or when, whoever it is.
+func comparesSigners(c *channel) bool {
+	found := false
+	each(c.requires, func(r requirement) {
+		switch r.(type) {
+		case samePublisher, neverWeaker, *minAge, *freeze:
+			found = true
+		}
+	})
+	return found
 }
 
 func merge(into map[hostPattern]names, h hostPattern, n names) {

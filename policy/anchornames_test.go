@@ -34,6 +34,13 @@ channels:
 - {name: packages, hosts: [deb.mirror.example], paths: ["/pool/**"], require: [{signed_by: [deb]}]}
 - {name: wide, hosts: ["*.example"], paths: ["/wide/**"], require: [{signed_by: [rpm]}]}
 - {name: far, hosts: [far.invalid], require: [{signed_by: [elsewhere]}]}
+- {name: publisher, hosts: [publisher.invalid], require: [{any: [{same_publisher: true}, {listed: [good]}]}]}
+- {name: weaker, hosts: [weaker.invalid], require: [{not: {never_weaker: true}}]}
+- {name: aged, hosts: [aged.invalid], require: [{min_age: 1d, on_inconclusive: allow}]}
+- {name: frozen, hosts: [frozen.invalid], freeze: 2026-01-01, require: []}
+- {name: beside, hosts: [beside.invalid], require: [{signed_by: [elsewhere]}, {never_weaker: true}]}
+- {name: view, hosts: [view.invalid], require: [{one_view: true}, {no_downgrade: true}]}
+feeds: {good: {file: good.txt, good: true}}
 `
 
 func TestPlanNamesTheAnchorsThatCount(t *testing.T) {
@@ -54,6 +61,12 @@ func TestPlanNamesTheAnchorsThatCount(t *testing.T) {
 		{"https://far.invalid/x", "", "elsewhere thief"},
 		{"https://unknown.invalid/x", "", "thief"},
 		{"", "one", "key rpm thief"},
+		{"https://publisher.invalid/x", "", "deb elsewhere microsoft rpm thief"},
+		{"https://weaker.invalid/x", "", "deb elsewhere microsoft rpm thief"},
+		{"https://aged.invalid/x", "", "deb elsewhere microsoft rpm thief"},
+		{"https://frozen.invalid/x", "", "deb elsewhere microsoft rpm thief"},
+		{"https://beside.invalid/x", "", "elsewhere microsoft thief"},
+		{"https://view.invalid/x", "", "thief"},
 	} {
 		r := Request{}
 		if c.url != "" {

@@ -9,13 +9,21 @@ import (
 // lead nowhere are reported together with them; values that the check has refused it takes as they come.
 type builder struct {
 	*problems
-	files  fs.FS
+	files     fs.FS
+	catalogue fs.FS // nil: there is none
+	root      node  // of the policy with all that it uses
+	data      []byte
+	strictly  bool // the fragments are checked as those of the catalogue are
+	results   []TestResult
+	untried   []Warning // tests that could not be run
+
 	source sourceText        // the policy file
 	read   map[string][]byte // files that the policy names, by name
 	policy *Policy
 	used   map[string]bool // anchors that something refers to
 
 	referred map[string]bool // feeds that something refers to
+	scanned  map[string]bool // scanners that something asks
 
 	bundleFiles, bundleBytes int // of the bundles that the policy brings
 }
@@ -30,7 +38,11 @@ func (b *builder) build(root node) {
 	b.clients(root.get("clients"))
 	b.anchors(root.get("anchors"))
 	b.revocation(root.get("revocation"))
+	b.approval(root.get("approval"))
 	b.feeds(root.get("feeds"))
+	b.lookups(root.get("lookups"))
+	b.scanners(root.get("scanners"))
+	p.freeze = b.freezeOf(d.get("freeze"), nil)
 	b.channels(root)
 	b.denies(root.get("deny"))
 	b.anchorNames()
@@ -108,7 +120,10 @@ func (b *builder) unique(what string, items []node) {
 			continue
 		}
 		if line, again := first[name.text()]; again {
-			b.add(name, "", "another %s is called %s, on line %d", what, quote(name.text()), line)
+			if b.fragmentAt(name) != b.fragmentAt(place{line, 1}) {
+				continue // see keepsOff
+			}
+			b.add(name, "give one of them another name", "another %s is called %s, on line %d", what, quote(name.text()), b.locate(place{line, 1}).line)
 			continue
 		}
 		first[name.text()], _ = name.position()
@@ -120,9 +135,9 @@ func (b *builder) unused(root node) {
 	for _, pair := range root.get("anchors").pairs() {
 		a := b.policy.anchors[pair.key.text()]
 		if a != nil && !a.evaluated() && !b.used[a.name] {
-			b.policy.warnings = append(b.policy.warnings,
-				"anchor "+a.name+" is of kind "+a.kind+", which this version does not evaluate; nothing refers to it")
+			b.warn(pair.key, "remove it", "anchor %s is of kind %s, which this version does not evaluate; nothing refers to it", a.name, a.kind)
 		}
 	}
 	b.unusedFeeds()
+	b.unusedScanners()
 }

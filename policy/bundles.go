@@ -113,7 +113,7 @@ func (b *builder) localBundles(s *verify.SigstoreAnchor, item node) {
 	case !isDir:
 		names = []string{name}
 	case len(names) == 0:
-		b.policy.warnings = append(b.policy.warnings, fmt.Sprintf("anchor %s: the folder %s has no bundles in it: their names end in %s", s.Anchor, quote(name), strings.Join(bundleEndings, ", ")))
+		b.warn(item, "", "anchor %s: the folder %s has no bundles in it: their names end in %s", s.Anchor, quote(name), strings.Join(bundleEndings, ", "))
 	}
 	for _, name := range names {
 		if err := b.localBundle(s, name); err != nil {

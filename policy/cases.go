@@ -12,17 +12,25 @@ import (
 
 // test is a case of the tests section.
 type test struct {
-	name         string
-	line, column int
-	want         Action
-	at           time.Time // zero: when it is run
-	facts        Facts
+	name    string
+	where   at       // among the lines of all files
+	place   position // in its own
+	of      string   // the fragment that it is from; "" for the policy file
+	named   bool     // the file is given by its digest
+	want    Action
+	at      time.Time // zero: when it is run
+	facts   Facts
+	past    []pastOf
+	changes *Changes  // against the release before; nil: the test does not say
+	ripe    time.Time // zero: the test does not say
 }
 
 // TestResult is what became of one case of the tests section.
 type TestResult struct {
 	Name         string
-	Line, Column int // of the case, from 1
+	File         string // as errors call it
+	Line, Column int    // of the case, from 1
+	Fragment     string // the fragment of the catalogue that it is from; "" for the policy's own
 	Passed       bool
 	Want, Got    Action
 	Rule         string   // what decided
@@ -38,7 +46,8 @@ func (b *builder) tests(n node) {
 			continue
 		}
 		t := test{name: item.get("name").text(), facts: Facts{Request: Request{Method: "GET", URL: u}}}
-		t.line, t.column = item.position()
+		t.where, t.place, t.of = item, b.locate(item), b.fragmentAt(item)
+		t.named = item.get("sha256").present()
 		if t.want.UnmarshalText([]byte(item.get("want").text())) != nil {
 			continue
 		}
@@ -49,8 +58,14 @@ func (b *builder) tests(n node) {
 			t.facts.Report.Findings = append(t.facts.Report.Findings, b.finding(f))
 		}
 		t.facts.Report.Product, t.facts.Report.Version = item.get("product").text(), item.get("version").text()
+		t.facts.Report.System = item.get("system").text()
 		t.facts.Report.Contents = testContents(t.facts.Report.Findings)
 		t.facts.Reputation = b.testReputation(item, t.facts.Update)
+		t.facts.Scans = b.testScans(item)
+		b.testHistory(item.get("history"), &t)
+		t.changes = testChanges(item.get("changes"))
+		t.facts.Recalls, t.facts.Fixes = testRecalls(item.get("recalls"), t.facts.Update.SHA256), testFixes(item.get("fixes"))
+		t.ripe, _ = parseMoment(item.get("ripe").text())
 		b.policy.tests = append(b.policy.tests, t)
 	}
 }
@@ -104,6 +119,7 @@ func (b *builder) finding(n node) verify.Finding {
 		Subject: n.get("subject").text(), Method: n.get("method").text(), Code: n.get("code").text(),
 		Detail: n.get("detail").text(), Anchors: n.get("anchors").texts(),
 	}
+	f.SignedAt, _ = parseMoment(n.get("signed_at").text())
 	if f.Status.UnmarshalText([]byte(n.get("status").text())) != nil {
 		f.Status = verify.Inconclusive
 	}
@@ -187,14 +203,20 @@ func (p *Policy) run(t test, now time.Time) TestResult {
 	if f.Now.IsZero() {
 		f.Now = now
 	}
-	r := TestResult{Name: t.name, Line: t.line, Column: t.column, Want: t.want}
+	var ripe time.Time
+	r := TestResult{Name: t.name, File: t.place.file, Line: t.place.line, Column: t.place.column, Fragment: t.of, Want: t.want}
 	if pl := p.Plan(f.Request); pl.Refusal == nil && !pl.Inspect {
 		v := p.host(f.Request.URL.Hostname())
 		r.Got, r.Rule, r.Reasons = Allow, v.rule, []string{v.why + ": nothing there is looked at"}
 	} else {
+		p.recall(&t, &f)
+		t.compared(&f)
 		d := p.Decide(f)
 		r.Got, r.Rule, r.Reasons = d.Action, d.Rule, d.Reasons
+		if ripe = d.Ripe; !t.ripe.IsZero() && !ripe.Equal(t.ripe) {
+			r.Reasons = append([]string{ripeness(ripe, t.ripe)}, r.Reasons...)
+		}
 	}
-	r.Passed = r.Got == r.Want
+	r.Passed = r.Got == r.Want && (t.ripe.IsZero() || t.ripe.Equal(ripe))
 	return r
 }

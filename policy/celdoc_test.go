@@ -15,6 +15,8 @@ func factTables() string {
 	titles := map[*factType]string{
 		updateFacts: "`update`", requestFacts: "`request`", clientFacts: "`request.client`", contentsFacts: "`contents`", signerFacts: "A signer",
 		attestationFacts: "An attestation", workloadFacts: "A workload", findingFacts: "A finding", innerFacts: "An inner file",
+		historyFacts: "`history`", pastFacts: "`past`", changesFacts: "`changes`",
+		scanFacts: "A scan", hitFacts: "A hit",
 	}
 	for _, t := range factTypes {
 		if t == factsOf {

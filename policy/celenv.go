@@ -46,7 +46,7 @@ var (
 		"size", "contains", "startsWith", "endsWith", "matches", "string", "int", "double", "timestamp", "duration",
 		"getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getHours", "getMinutes", "getSeconds",
 	}
-	ownFunctions = []string{"signed_by", "has_finding", "has_finding_inside", "days"}
+	ownFunctions = []string{"signed_by", "has_finding", "has_finding_inside", "newer_than", "days"}
 )
 
 // withTimeZone are overloads that look a time zone up.
@@ -84,7 +84,7 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		told(),
 		cel.Function("days", cel.Overload("days_int", []*cel.Type{cel.IntType}, cel.DurationType, cel.UnaryBinding(days))),
 	}
-	for _, name := range ownFunctions[:3] {
+	for _, name := range ownFunctions[:4] {
 		options = append(options, cel.Function(name, cel.Overload(name+"_string", []*cel.Type{cel.StringType}, cel.BoolType, cel.LateFunctionBinding())))
 	}
 	for name, n := range constants {

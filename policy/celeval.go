@@ -79,6 +79,8 @@ func (e *evaluation) ResolveFunction(name string) (functions.LateBoundOp, bool) 
 		f = func(code string) ref.Val { return e.hasFinding(code, false) }
 	case "has_finding_inside":
 		f = func(code string) ref.Val { return e.hasFinding(code, true) }
+	case "newer_than":
+		f = e.newerThan
 	default:
 		return nil, false
 	}

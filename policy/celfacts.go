@@ -72,7 +72,7 @@ var updateFacts = newFactType("an update",
 	fact{"product", types.StringType, "what the update says that it is", "it does not say", nil, func(o *object) (any, error) {
 		return said(o.in.facts.Report.Product, "the update does not say what product it is")
 	}},
-	fact{"version", types.StringType, "the version that it says it has; only compared with `==` and `!=`, `in` and the functions for text", "it does not say", nil, func(o *object) (any, error) {
+	fact{"version", types.StringType, "the version that it says it has; only compared with `==` and `!=`, `in`, `newer_than` and the functions for text", "it does not say", nil, func(o *object) (any, error) {
 		return said(o.in.facts.Report.Version, "the update does not say what version it is")
 	}},
 )
@@ -327,9 +327,13 @@ var factsOf = newFactType("the facts",
 	fact{"findings", types.NewListType(findingFacts.cel), "all that was found out about the update itself", "likewise", nil,
 		func(o *object) (any, error) { return o.in.findings() }},
 	thing("contents", "what is inside it", contentsFacts, func(*object) any { return nil }),
+	thing("history", "what this gate remembers of it", historyFacts, func(*object) any { return nil }),
+	thing("past", "what was let through before of the same product on this channel", pastFacts, func(*object) any { return nil }),
+	thing("changes", "what is different from the release of the same product that was let through last on this channel", changesFacts, func(*object) any { return nil }),
+	scansFact,
 )
 
 const whenDefeated = "something is wrong with the update itself; where something about it could not be told, all that this could change"
 
 // factTypes is every type that has facts.
-var factTypes = []*factType{factsOf, updateFacts, requestFacts, clientFacts, signerFacts, attestationFacts, workloadFacts, findingFacts, contentsFacts, innerFacts}
+var factTypes = []*factType{factsOf, updateFacts, requestFacts, clientFacts, signerFacts, attestationFacts, workloadFacts, findingFacts, contentsFacts, innerFacts, historyFacts, pastFacts, changesFacts, scanFacts, hitFacts}

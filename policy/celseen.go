@@ -15,7 +15,7 @@ import (
 )
 
 // singles are the things of which a decision has one, so that a reason can name their facts.
-var singles = map[*factType]string{factsOf: "", updateFacts: "update.", requestFacts: "request.", clientFacts: "request.client.", contentsFacts: "contents."}
+var singles = map[*factType]string{factsOf: "", updateFacts: "update.", requestFacts: "request.", clientFacts: "request.client.", contentsFacts: "contents.", historyFacts: "history.", pastFacts: "past.", changesFacts: "changes."}
 
 // saw notes a fact that was looked at, for the reason.
 func (e *evaluation) saw(t *factType, f *fact, v any, err error) {
@@ -127,6 +127,10 @@ func (e *evaluation) shownList(f *fact, l *thingList) string {
 			parts = append(parts, who(o.finding()))
 		case attestationFacts:
 			parts = append(parts, who(o.finding())+stated(o.finding()))
+		case scanFacts:
+			parts = append(parts, o.scan().sentence())
+		case hitFacts:
+			parts = append(parts, o.hit().sentence())
 		default:
 			parts = append(parts, quotedInnerCode(o))
 		}

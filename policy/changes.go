@@ -7,8 +7,9 @@ import "github.com/sallyport-project/sallyport/verify"
 type Changes struct {
 	Channel string        `json:"channel"`
 	Against PastRelease   `json:"against"`
-	Opened  bool          `json:"opened"` // both were looked into, so that what follows about files is known
-	Size    [2]int64      `json:"size"`   // before and after, bytes
+	Opened  bool          `json:"opened"`           // both were looked into, so that what follows about files is known
+	Partly  bool          `json:"partly,omitempty"` // not all of both could be looked into: there may be more
+	Size    [2]int64      `json:"size"`             // before and after, bytes
 	Signers [2][]string   `json:"signers"`
 	Files   ChangedFiles  `json:"files"`
 	Counts  ChangedCounts `json:"counts"`
@@ -20,14 +21,15 @@ type ChangedFiles struct {
 	Added    []ChangedFile `json:"added,omitempty"`
 	Removed  []ChangedFile `json:"removed,omitempty"`
 	Changed  []ChangedFile `json:"changed,omitempty"`
-	Unsigned []string      `json:"unsigned,omitempty"` // were signed, or are new and alone without a signature
+	Unsigned []ChangedFile `json:"unsigned,omitempty"` // were signed, or are new and alone without a signature
 	Resigned []ChangedFile `json:"resigned,omitempty"` // signed by somebody else
 	Imports  []ChangedFile `json:"imports,omitempty"`  // with what they import or may do and did not before, in Notes
 	Actions  []string      `json:"actions,omitempty"`  // what the installer runs and did not, or runs otherwise
 }
 
-// ChangedFile is one of them.
+// ChangedFile is one of them. Its texts are printable and short.
 type ChangedFile struct {
+	// Path is that in the update, of a removed file that in the release before; empty for the update itself.
 	Path   string        `json:"path"`
 	Format verify.Format `json:"format,omitempty"`
 	Size   [2]int64      `json:"size"`

@@ -10,6 +10,12 @@ type channel struct {
 	requires []requirement
 	anchors  []string // names of those that count for its requests, sorted
 	feeds    []string // names of those that its requirements look at, sorted
+	product  string   // what all of its updates are; empty: told by each of them
+	version  *versionPattern
+	looks    bool     // its requirements ask for a second look
+	scanners []string // names of those that its requirements ask, sorted
+	// scanInside says that one of these is asked about what is inside.
+	scanInside bool
 }
 
 func (c *channel) rule() string { return "channel " + c.name }
@@ -25,6 +31,10 @@ func (b *builder) channels(root node) {
 			settings: b.settings(item, p.defaults),
 			hosts:    hostList(item.get("hosts")),
 			paths:    compileGlobs(item.get("paths")),
+			product:  item.get("product").text(),
+		}
+		if v := item.get("version"); v.present() {
+			c.version, _ = parseVersionPattern(v.text())
 		}
 		for _, h := range c.hosts {
 			p.channelHost.add(h, i)
@@ -44,7 +54,13 @@ func (b *builder) channels(root node) {
 				b.add(r, "", "this requirement cannot be understood")
 			}
 		}
+		if f := b.freezeOf(item.get("freeze"), p.freeze); f != nil {
+			c.requires = append(c.requires, f)
+		}
 		c.feeds = feedsOf(c.requires)
+		c.looks = secondLooks(c.requires)
+		b.warnOfProduct(item, c)
+		c.scanners, c.scanInside = scannersOf(c.requires)
 		p.channels = append(p.channels, c)
 		p.channelName[c.name] = c
 	}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -15,13 +16,13 @@ func (s *shape) check(n node, p *problems) {
 	switch n.y.Kind {
 	case yaml.ScalarNode:
 		if s.scalar == nil {
-			p.add(n, "", "%s is %s, this is %s", s.name(), s.forms(), describeNode(n))
+			p.add(n, s.instead(n), "%s is %s, this is %s", s.name(), s.forms(), describeNode(n))
 			return
 		}
 		s.scalar.checkValue(n, p)
 	case yaml.SequenceNode:
 		if s.list == nil {
-			p.add(n, "", "%s is %s, this is a list", s.name(), s.forms())
+			p.add(n, s.instead(n), "%s is %s, this is a list", s.name(), s.forms())
 			return
 		}
 		s.checkList(n, p)
@@ -32,7 +33,7 @@ func (s *shape) check(n node, p *problems) {
 		case s.names != nil:
 			s.checkNames(n, p)
 		default:
-			p.add(n, "", "%s is %s, this is a mapping", s.name(), s.forms())
+			p.add(n, s.instead(n), "%s is %s, this is a mapping", s.name(), s.forms())
 		}
 	}
 }
@@ -64,7 +65,7 @@ func (s *shape) checkList(n node, p *problems) {
 		s.list.check(item, p)
 		if item.y.Kind == yaml.ScalarNode {
 			if seen[item.y.Value] {
-				p.add(item, "", "%s stands twice in this list", quote(item.y.Value))
+				p.add(item, "remove one of the two", "%s stands twice in this list", quote(item.y.Value))
 			}
 			seen[item.y.Value] = true
 		}
@@ -75,25 +76,39 @@ func (s *shape) checkKeys(n node, p *problems) {
 	eachKey(n, p, func(k, v node) {
 		found := findKey(s.keys, k.text())
 		if found == nil {
-			p.add(k, nearest(k.text(), keyNames(s.keys)), "%s has no key %s", s.what, quote(k.text()))
+			found = findKey(s.beside, k.text())
+		}
+		if found == nil {
+			p.add(k, nearest(k.text(), keyNames(slices.Concat(s.keys, s.beside))), "%s has no key %s", s.what, quote(k.text()))
 			return
 		}
 		found.shape.called(found.name).check(v, p)
 	})
-	if s.one && len(n.pairs()) != 1 {
-		p.add(n, "its key is one of: "+strings.Join(keyNames(s.keys), ", "), "%s has exactly one key, this has %d", s.what, len(n.pairs()))
+	if given := s.given(n); s.one && given != 1 {
+		p.add(n, "its key is one of: "+strings.Join(keyNames(s.keys), ", "), "%s has exactly one key, this has %d", s.what, given)
 		return
 	}
 	for _, k := range s.keys {
 		if k.required && !n.get(k.name).present() {
-			p.add(n, "", "%s needs %s, and this has none", s.what, quote(k.name))
+			p.add(n, "add "+k.name, "%s needs %s, and this has none", s.what, quote(k.name))
 		}
 	}
 }
 
+// given counts the keys of a mapping, but for those that may stand beside others.
+func (s *shape) given(n node) int {
+	count := 0
+	for _, pair := range n.pairs() {
+		if findKey(s.beside, pair.key.text()) == nil {
+			count++
+		}
+	}
+	return count
+}
+
 func (s *shape) checkNames(n node, p *problems) {
 	eachKey(n, p, func(k, v node) {
-		if err := s.namedAs().check(k.text()); err != nil {
+		if err := s.namedAs().checkNamed(k, p); err != nil {
 			p.add(k, "", "%v", err)
 		}
 		s.names.called(k.text()).check(v, p)
@@ -105,7 +120,7 @@ func (s *shape) namedAs() *scalar {
 	if s.naming != nil {
 		return s.naming
 	}
-	return aChannelName
+	return aDefinedName
 }
 
 // eachKey calls f for every key of a mapping that is a plain word and was not given before.
@@ -118,7 +133,7 @@ func eachKey(n node, p *problems, f func(k, v node)) {
 			p.add(k, "", "a key is a word, this is %s", describeNode(k))
 		case !plain(k, p):
 		case again:
-			p.add(k, "", "the key %s was given before, on line %d", quote(k.y.Value), line)
+			p.add(k, "write one of the two", "the key %s was given before, on line %d", quote(k.y.Value), p.locate(place{line, 1}).line)
 		default:
 			first[k.y.Value] = k.y.Line
 			f(k, v)
@@ -182,13 +197,13 @@ func (s *scalar) checkValue(n node, p *problems) {
 	case s.kind == truth && (tag != "!!bool" || v != "true" && v != "false"): // YAML knows True and TRUE, which must not pass for false
 		p.add(n, "write true or false", "%s is neither true nor false", quote(v))
 	case s.kind == number && tag != "!!int":
-		p.add(n, "", "%s is no whole number", quote(v))
+		p.add(n, "write it in digits, without quotes", "%s is no whole number", quote(v))
 	case s.kind == fraction && tag != "!!float" && tag != "!!int":
 		p.add(n, "write "+s.what, "%s is no number", quote(v))
 	case s.kind == plainText && tag != "!!str":
 		p.add(n, "put it in quotes", "%s is %s to YAML where %s is wanted", quote(v), describeNode(n), s.what)
 	case s.check != nil:
-		if err := s.check(v); err != nil {
+		if err := s.checkNamed(n, p); err != nil {
 			p.add(n, "", "%v", err)
 		}
 	}

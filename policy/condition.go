@@ -11,15 +11,16 @@ import (
 
 // condition is a CEL expression that has to be true.
 type condition struct {
-	text    string // as it was written
-	program cel.Program
-	reads   map[string]bool      // the variables that it refers to
-	signed  map[string]*signedBy // what it asks signed_by for, by the anchor's name
-	own     bool                 // it looks at what was found out about the update itself
-	all     bool                 // it looks at findings, of the update or inside, and so at what all anchors vouch for
-	opens   bool                 // it asks for what is inside
-	names   []string             // of the policy's anchors that can be evaluated, sorted
-	anchors []*anchor            // those that it refers to
+	text     string // as it was written
+	program  cel.Program
+	reads    map[string]bool      // the variables that it refers to
+	signed   map[string]*signedBy // what it asks signed_by for, by the anchor's name
+	own      bool                 // it looks at what was found out about the update itself
+	all      bool                 // it looks at findings, of the update or inside, and so at what all anchors vouch for
+	opens    bool                 // it asks for what is inside
+	names    []string             // of the policy's anchors that can be evaluated, sorted
+	anchors  []*anchor            // those that it refers to
+	scanners []*Scanner           // those that it asks
 }
 
 // maxShown is how much of an expression a reason shows, in characters.

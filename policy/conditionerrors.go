@@ -98,7 +98,7 @@ func (x *expression) undeclared(id int64, name string) (message, hint string) {
 
 // withFact returns where a fact is found that was written alone, such as update.size for size.
 func withFact(name string) string {
-	for _, t := range []*factType{updateFacts, requestFacts, clientFacts, contentsFacts} {
+	for _, t := range []*factType{updateFacts, requestFacts, clientFacts, contentsFacts, changesFacts} {
 		if t.by[name] != nil {
 			return singles[t] + name
 		}

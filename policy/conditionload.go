@@ -56,9 +56,10 @@ func (b *builder) condition(n node) requirement {
 		return nil
 	}
 	b.refersTo(c)
+	b.scansRead(x, c)
+	b.policy.asksClients = b.policy.asksClients || strings.Contains(c.text, "client")
 	if len(c.reads) == 0 && len(c.signed) == 0 && !c.all {
-		line, _ := n.position()
-		b.policy.warnings = append(b.policy.warnings, fmt.Sprintf("the expression on line %d refers to no fact, so it always comes out the same", line))
+		b.warn(n, "", "this expression refers to no fact, so it always comes out the same")
 	}
 	return c
 }
@@ -191,6 +192,8 @@ func (x *expression) identifier(name string, c *condition) {
 		c.own, c.all = true, true
 	case "contents":
 		c.all, c.opens = true, true
+	case "changes":
+		c.own, c.all, c.opens = true, true, true
 	}
 }
 
@@ -212,8 +215,7 @@ func (x *expression) vacuous(e ast.Expr) {
 	}
 	name := list.AsIdent()
 	if (name == "signers" || name == "attestations" || name == "findings") && !strings.Contains(x.text, "size(") && !strings.Contains(x.text, name+".exists") {
-		line, _ := x.n.position()
-		x.b.policy.warnings = append(x.b.policy.warnings, fmt.Sprintf("the expression on line %d holds if %s is empty, since all() is true of an empty list: add size(%s) > 0 &&, if that is not meant", line, name, name))
+		x.b.warn(x.n, "add size("+name+") > 0 &&, if that is not meant", "this expression holds if %s is empty, since all() is true of an empty list", name)
 	}
 }
 
@@ -243,7 +245,7 @@ func (x *expression) call(a *ast.AST, e ast.Expr, c *condition) {
 	case "_<_", "_<=_", "_>_", "_>=_":
 		for _, arg := range args {
 			if f := factNamed(a, arg); f != nil && f.name == "version" {
-				x.add(x.offset(a, e), "", "versions cannot be told apart by %s: texts are compared letter by letter, and 10 would come before 9", strings.Trim(name, "_"))
+				x.add(x.offset(a, e), "write newer_than('1.9'), which compares the update's version by the rules of its system", "versions cannot be told apart by %s: texts are compared letter by letter, and 10 would come before 9", strings.Trim(name, "_"))
 			}
 		}
 	case "_==_", "_!=_", "@in":

@@ -148,11 +148,11 @@ type sortedContents struct {
 
 func (c *contents) sort(e *evidence) sortedContents {
 	var v sortedContents
-	by := map[string][]verify.Finding{}
+	by := newBySubject(len(e.contents.Inner), len(e.findings))
 	allowed := 0 // of what was not looked into
 	for i := range e.findings {
 		f := &e.findings[i]
-		if f.Status == verify.Untrusted && f.Signer.IsZero() {
+		if f.Status == verify.Untrusted && f.Signer.IsZero() && !byStranger(f) {
 			v.odd = append(v.odd, f)
 		}
 		excused := c.allowUnread && unread(f)
@@ -168,7 +168,7 @@ func (c *contents) sort(e *evidence) sortedContents {
 		case f.Status > verify.Valid || f.Status == verify.Inconclusive && !excused:
 			v.inconclusive = append(v.inconclusive, f)
 		}
-		by[f.Subject] = append(by[f.Subject], *f)
+		by.add(f.Subject, i)
 	}
 	c.executables(e, by, &v)
 	if left := e.contents.Unread - allowed; left > 0 && len(v.inconclusive) == 0 {
@@ -177,16 +177,55 @@ func (c *contents) sort(e *evidence) sortedContents {
 	return v
 }
 
+// bySubject is which findings are about a subject.
+type bySubject struct {
+	first map[string]int // the number of the first of them
+	after []following    // by number
+}
+
+// following is what comes after a finding about the same subject; 0 is nothing, as no finding comes after itself.
+type following struct {
+	next int
+	last int // of the first: the last of all
+}
+
+func newBySubject(subjects, findings int) *bySubject {
+	return &bySubject{first: make(map[string]int, subjects), after: make([]following, findings)}
+}
+
+func (by *bySubject) add(subject string, finding int) {
+	first, known := by.first[subject]
+	if !known {
+		by.first[subject] = finding
+		by.after[finding].last = finding
+		return
+	}
+	by.after[by.after[first].last].next = finding
+	by.after[first].last = finding
+}
+
+// outer appends the findings about an inner file as if it were by itself.
+func (by *bySubject) outer(to, findings []verify.Finding, path string) []verify.Finding {
+	for i, more := by.first[path]; more; i, more = by.after[i].next, by.after[i].next > 0 {
+		f := findings[i]
+		f.Subject = ""
+		to = append(to, f)
+	}
+	return to
+}
+
 // executables judges each executable by the findings about it alone.
-func (c *contents) executables(e *evidence, by map[string][]verify.Finding, v *sortedContents) {
+func (c *contents) executables(e *evidence, by *bySubject, v *sortedContents) {
+	var own evidence
+	var s sorted
 	for i := range e.contents.Inner {
 		in := &e.contents.Inner[i]
 		if !in.Format.Executable() {
 			continue
 		}
-		own := evidence{sum: in.SHA256, now: e.now, findings: outer(by[in.Path])}
-		s := own.sort()
-		if n, _ := c.signed.count(&own, s); n >= c.signed.threshold {
+		own = evidence{sum: in.SHA256, now: e.now, findings: by.outer(own.findings[:0], e.findings, in.Path)}
+		own.sortInto(&s)
+		if c.signed.enough(&own, s) {
 			continue
 		}
 		if c.excuses(in.Path) && !signedAtAll(own.findings) {
@@ -202,14 +241,6 @@ func (c *contents) executables(e *evidence, by map[string][]verify.Finding, v *s
 		}
 		v.unsigned = append(v.unsigned, fmt.Sprintf("%s: %s", printable.Text(in.Path, 200), what))
 	}
-}
-
-// outer returns findings about an inner file as if it were by itself.
-func outer(findings []verify.Finding) []verify.Finding {
-	for i := range findings {
-		findings[i].Subject = ""
-	}
-	return findings
 }
 
 // signedAtAll reports whether there is a signature, by whomever: that needs more than the leave to have none.

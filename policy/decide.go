@@ -10,9 +10,17 @@ import (
 // releases, then by all that each channel of the request requires. It is pure: the same Facts get the same Decision.
 func (p *Policy) Decide(f Facts) Decision {
 	pl := p.plan(f.Request)
+	return p.decide(f, &pl)
+}
+
+// decide is Decide by what the policy has planned for the request.
+func (p *Policy) decide(f Facts, pl *planned) Decision {
 	d := Decision{Action: Block, Channel: pl.Scope, Policy: p.digest}
 	if rule, why := p.denies.artifact(&f, pl.host, pl.readings); rule != nil {
 		return d.because(Block, rule.rule(), why)
+	}
+	if len(f.Recalls) > 0 {
+		return d.because(Block, f.Recalls[0].rule(), f.Recalls[0].sentence())
 	}
 	switch {
 	case pl.Refusal != nil:
@@ -29,7 +37,7 @@ func (p *Policy) Decide(f Facts) Decision {
 	if len(pl.channels) == 0 {
 		d = p.decideUnmatched(d, f)
 	} else {
-		d = p.decideChannels(d, f, &pl)
+		d = p.decideChannels(d, f, pl)
 	}
 	d.Reasons = append(d.Reasons, p.denies.silent(&f, pl.host, pl.readings)...)
 	return d
@@ -56,6 +64,12 @@ func (p *Policy) decideUnmatched(d Decision, f Facts) Decision {
 		action = Quarantine
 	case p.unmatched == "allow":
 		action = Allow
+	}
+	if action == Allow && p.freeze != nil {
+		o, why := p.freeze.judge(&evidence{sum: f.Update.SHA256, findings: f.Report.Findings, contents: f.Report.Contents, role: f.Update.Role, format: f.Update.Format, now: f.Now, facts: &f, policy: p})
+		if reasons = append(reasons, why); o != holds {
+			return d.because(p.defaults.unproven, "defaults.freeze", reasons...)
+		}
 	}
 	return d.because(action, "defaults.unmatched", reasons...)
 }
@@ -95,6 +109,7 @@ func (p *Policy) decideChannels(d Decision, f Facts, pl *planned) Decision {
 	}
 	if len(unproven) > 0 {
 		names = unproven
+		d.Ripe = e.ripe(pl.channels)
 	}
 	return d.because(action, "channel "+strings.Join(names, "+"), reasons...)
 }

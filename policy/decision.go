@@ -137,6 +137,8 @@ type Release struct {
 	SHA256 verify.Digest // exactly this artifact
 	Scope  string        // on exactly this scope
 	Until  time.Time     // not after; zero: no end
+	// BreakGlass says that it was given in an emergency.
+	BreakGlass bool
 }
 
 // Facts is everything Decide looks at.

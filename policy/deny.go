@@ -29,6 +29,9 @@ type denyRules struct {
 	host   hostIndex               // rules that name hosts
 	other  []int                   // rules that name neither
 	feeds  []string                // names of the feeds that rules name, sorted
+	byFeed []*denyRule             // those that name feeds
+	// opens says that updates are opened to look for what a rule refuses: for who has signed what is inside, or for what feeds name.
+	opens bool
 }
 
 func (b *builder) denies(n node) {
@@ -68,6 +71,12 @@ func (b *builder) denies(n node) {
 		r.list = append(r.list, d)
 	}
 	r.feeds = r.feedNames()
+	for _, d := range r.list {
+		r.opens = r.opens || d.bySigner || d.opens
+		if d.byFeed {
+			r.byFeed = append(r.byFeed, d)
+		}
+	}
 }
 
 // needsInspection reports whether a deny rule, as written, asks for more than hosts.
@@ -161,11 +170,6 @@ func (d *denyRule) refuses(f *Facts, name string, paths []string) (string, bool)
 		return d.sentence("this is a file known by its digest " + f.Update.SHA256.String()), true
 	}
 	return d.sentence("its URL is refused"), true
-}
-
-// opens reports whether updates are opened to look for what a rule refuses: for who has signed what is inside, or for what feeds name.
-func (r *denyRules) opens() bool {
-	return slices.ContainsFunc(r.list, func(d *denyRule) bool { return d.bySigner || d.opens })
 }
 
 // inside returns the first rule that lists the digest of a file inside an update that was opened.

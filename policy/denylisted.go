@@ -1,5 +1,7 @@
 package policy
 
+import "github.com/sallyport-project/sallyport/internal/printable"
+
 // listing returns what the rule's feeds say of an update. What a feed names is refused however old the feed is.
 func (d *denyRule) listing(f *Facts) (string, bool) {
 	if !d.byFeed {
@@ -30,12 +32,18 @@ func (r *denyRules) silent(f *Facts, name string, paths []string) []string {
 		return nil
 	}
 	var out []string
-	for _, d := range r.list {
-		if !d.byFeed || !d.covers(name, paths) {
+	for _, d := range r.byFeed {
+		if !d.covers(name, paths) {
 			continue
 		}
 		for _, feed := range d.feeds {
-			if f.Reputation.Feeds[feed.Name].Status == FeedNever {
+			switch state := f.Reputation.Feeds[feed.Name]; {
+			case state.Partial != "":
+				out = append(out, d.sentence("look-up "+feed.Name+": "+printable.Text(state.Partial, 300)))
+			case state.Status != FeedNever:
+			case feed.Lookup != nil:
+				out = append(out, d.sentence("it refuses nothing: "+unanswered(feed.Name, state)))
+			default:
 				out = append(out, d.sentence("it refuses nothing by feed "+feed.Name+", which was never loaded"))
 			}
 		}

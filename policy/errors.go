@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -47,9 +48,10 @@ const maxErrors = 200
 
 // problems collects errors while a file is read.
 type problems struct {
-	file string
-	list Errors
-	more int // errors beyond maxErrors
+	file  string
+	spans []span // the lines of the policy file and of all fragments; empty if everything is in file
+	list  Errors
+	more  int // errors beyond maxErrors
 }
 
 // at is a position in the file; nil stands for the file as a whole.
@@ -67,11 +69,24 @@ func (p *problems) add(where at, hint, format string, args ...any) {
 	p.list = append(p.list, e)
 }
 
-// errors returns what was collected, sorted by position, or nil.
+// errors returns what was collected, sorted by position, and how much there is besides; nil if there is nothing.
 func (p *problems) errors() error {
 	if len(p.list) == 0 {
 		return nil
 	}
+	return p.sorted().and(p.more, p.file)
+}
+
+// and adds to errors how many more there are.
+func (es Errors) and(more int, file string) Errors {
+	if more > 0 {
+		return append(es, Error{File: file, Message: fmt.Sprintf("and %d more errors", more)})
+	}
+	return es
+}
+
+// sorted returns what was collected, sorted by position, each once.
+func (p *problems) sorted() Errors {
 	list := append(Errors(nil), p.list...)
 	sort.SliceStable(list, func(i, j int) bool {
 		if list[i].Line != list[j].Line {
@@ -79,11 +94,27 @@ func (p *problems) errors() error {
 		}
 		return list[i].Column < list[j].Column
 	})
-	if p.more > 0 {
-		list = append(list, Error{File: p.file, Message: fmt.Sprintf("and %d more errors", p.more)})
+	list = slices.Compact(list) // what a use adds to several channels is read several times
+	for i, e := range list {
+		at := p.locate(place{e.Line, e.Column})
+		list[i].File, list[i].Line, list[i].Column = at.file, at.line, at.column
 	}
 	return list
 }
 
 // quote shows a word of the file in a message.
 func quote(s string) string { return `"` + printable.Text(s, 80) + `"` }
+
+// Sort puts errors in the order of the files: those of the policy file first.
+func (es Errors) Sort(policyFile string) {
+	sort.SliceStable(es, func(i, j int) bool {
+		a, b := es[i], es[j]
+		switch {
+		case a.File != b.File:
+			return a.File == policyFile || b.File != policyFile && a.File < b.File
+		case a.Line != b.Line:
+			return a.Line < b.Line
+		}
+		return a.Column < b.Column
+	})
+}

@@ -12,6 +12,7 @@ import (
 type exception struct {
 	name, channel, reason, owner string
 	expires                      time.Time
+	placed
 }
 
 func (b *builder) exceptions(n node) {
@@ -22,7 +23,7 @@ func (b *builder) exceptions(n node) {
 	for _, item := range items {
 		e := &exception{
 			name: item.get("name").text(), channel: item.get("channel").text(),
-			reason: item.get("reason").text(), owner: item.get("owner").text(),
+			reason: item.get("reason").text(), owner: item.get("owner").text(), placed: b.placed(item),
 		}
 		var err error
 		if e.expires, err = parseMoment(item.get("expires").text()); err != nil {

@@ -69,6 +69,16 @@ func (p *Policy) Explain(r Request) []string {
 	if len(pl.Feeds) > 0 {
 		say("looks into the feeds: %s", strings.Join(p.feedSources(pl.Feeds), ", "))
 	}
+	if len(pl.Lookups) > 0 {
+		say("asks about the file, by its SHA-256: %s", strings.Join(p.lookupSources(pl.Lookups), ", "))
+	}
+	if len(pl.Scanners) > 0 {
+		with := map[bool]string{true: "with everything inside", false: "not what is inside"}[pl.ScanInside]
+		say("has it scanned, %s, by: %s", with, p.scannerSources(pl.Scanners))
+	}
+	if pl.SecondLook {
+		say("asks the origin a second time, on the gate's own behalf, and compares the answers")
+	}
 	say("delivery: %s, at most %s", pl.Delivery, pl.HoldMax)
 	if pl.Observe {
 		say("mode: observe, so nothing but deny rules is stopped")
@@ -115,6 +125,9 @@ func (c *channel) explain() []string {
 		line += "; clients " + strings.Join(c.clients, ", ")
 	}
 	out := []string{line}
+	if looksBack(c.requires) {
+		out = append(out, c.keepsHistory())
+	}
 	for _, r := range c.requires {
 		out = append(out, "requires: "+r.String())
 	}

@@ -18,6 +18,9 @@ type Feed struct {
 	Column         string // of a CSV list
 	Values         string
 	Good           bool // it lists what is known to be good
+	// Seen: it lists what other gates have seen, and since when. Vulnerabilities: it describes vulnerable versions; Exploited: it says
+	// of vulnerabilities that they are exploited, or, if it describes them, all that it describes are.
+	Seen, Exploited, Vulnerabilities bool
 
 	Refresh, Timeout time.Duration
 	MaxSize          int64 // bytes, as it comes
@@ -32,13 +35,17 @@ type Feed struct {
 	MaxStale time.Duration // since it was last known to be the present one
 	MaxAge   time.Duration // since the date that it gives itself
 	UseStale bool          // what it says counts, and its silence, too, although it is stale
+
+	Lookup *Lookup // not nil: it is no list but a service that is asked, and nothing else here counts but Name, Line, Position and Good
 }
 
-// Feeds returns the feeds of the policy, in the order of the file.
+// Feeds returns the feeds of the policy, in the order of the file; services that are asked are not among them.
 func (p *Policy) Feeds() []Feed {
-	out := make([]Feed, len(p.feeds))
-	for i, f := range p.feeds {
-		out[i] = *f
+	out := make([]Feed, 0, len(p.feeds))
+	for _, f := range p.feeds {
+		if f.Lookup == nil {
+			out = append(out, *f)
+		}
 	}
 	return out
 }
@@ -89,8 +96,10 @@ type FeedState struct {
 	Success time.Time  `json:"success,omitzero"` // when it was last known to be the present one
 	Date    time.Time  `json:"date,omitzero"`    // that it gives itself
 	Entries int        `json:"entries,omitempty"`
-	// Reason says of a look-up why there is no answer, in words.
-	Reason string `json:"reason,omitempty"`
+	// Reason says of a look-up why there is no answer, and Partial why its answer is not about everything that it should be about, in
+	// words: what it names counts then, and its silence does not.
+	Reason  string `json:"reason,omitempty"`
+	Partial string `json:"partial,omitempty"`
 }
 
 // Listing is one entry of a feed that names the update, something inside it, who signed it, or where it came from.
@@ -107,9 +116,21 @@ type Listing struct {
 	Unclear bool      `json:"unclear,omitempty"` // it could not be told whether just this version is meant
 }
 
+// sortedNames joins names with those of feeds.
+func sortedNames(names []string, feeds []*Feed) []string {
+	out := slices.Clone(names)
+	for _, f := range feeds {
+		out = append(out, f.Name)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // feedsFor returns the names, sorted, of the feeds that requirements of channels and deny rules look at.
 func (p *Policy) feedsFor(channels []*channel) []string {
 	switch {
+	case len(channels) == 0 && p.freeze != nil && p.unmatched == "allow":
+		return sortedNames(p.denies.feeds, p.freeze.feeds)
 	case len(channels) == 0:
 		return p.denies.feeds
 	case len(channels) == 1 && len(p.denies.feeds) == 0:

@@ -23,7 +23,8 @@ func (b *builder) feed(n node) *Feed {
 	text := func(key string) string { return n.get(key).text() }
 	f := &Feed{
 		File: text("file"), URL: text("url"), Format: text("format"), Column: text("column"), Values: text("values"), SHA256URL: text("sha256_url"),
-		Good: text("good") == "true", AllowEmpty: text("allow_empty") == "true", UseStale: text("on_stale") == "use",
+		Good: text("good") == "true", Seen: text("seen") == "true", Exploited: text("exploited") == "true",
+		Vulnerabilities: text("vulnerabilities") == "true", AllowEmpty: text("allow_empty") == "true", UseStale: text("on_stale") == "use",
 	}
 	// What cannot be read the check has refused.
 	f.Refresh, _ = parseDuration(text("refresh"))
@@ -64,6 +65,7 @@ func (b *builder) checkFeed(n node, f *Feed) {
 	case unsafeList(f):
 		b.add(n.get("url"), "use https, or give the list's sha256", "over plain http anybody on the way could take entries out of a list")
 	}
+	b.checkSort(n, f)
 	if c := n.get("column"); c.present() && f.Format != "csv" && f.Format != "" {
 		b.add(c, "remove it", "only a csv list has columns")
 	}
@@ -100,10 +102,15 @@ func (b *builder) feedNames() []string {
 // looked up in them, too.
 func (b *builder) feedsOfBad(n node) (feeds []*Feed, inside bool) {
 	if named := n.get("feeds"); named.present() {
-		return b.feedsNamed(named, false), n.get("inside").text() != "false"
+		feeds = b.feedsNamed(named, false)
+		return feeds, n.get("inside").text() != "false" && slices.ContainsFunc(feeds, (*Feed).inside)
 	}
-	return b.feedsNamed(n, false), true
+	feeds = b.feedsNamed(n, false)
+	return feeds, slices.ContainsFunc(feeds, (*Feed).inside)
 }
+
+// inside reports whether the feed may name what is inside an update.
+func (f *Feed) inside() bool { return f.Lookup == nil || f.Lookup.Inside }
 
 // feedsNamed returns the feeds that a list refers to. A name that leads nowhere is an error, and so is a list of what is good where
 // one of what is bad is wanted, or the other way round.
@@ -117,11 +124,8 @@ func (b *builder) feedsNamed(n node, good bool) []*Feed {
 		}
 		f := b.policy.feeds[i]
 		b.referred[f.Name] = true
-		switch {
-		case good && !f.Good:
-			b.add(item, "say good: true of the feed, if that is what it lists", "feed %s does not list what is known to be good", quote(f.Name))
-		case !good && f.Good:
-			b.add(item, "require `listed`", "feed %s lists what is known to be good", quote(f.Name))
+		if wrong, hint := f.misnamed(good); wrong != "" {
+			b.add(item, hint, "%s", wrong)
 		}
 		out = append(out, f)
 	}
@@ -131,8 +135,10 @@ func (b *builder) feedsNamed(n node, good bool) []*Feed {
 // unusedFeeds warns of feeds that nothing refers to.
 func (b *builder) unusedFeeds() {
 	for _, f := range b.policy.feeds {
-		if !b.referred[f.Name] {
-			b.policy.warnings = append(b.policy.warnings, "feed "+f.Name+" is kept up to date, but no requirement and no deny rule names it")
+		if f.Lookup != nil && !b.referred[f.Name] {
+			b.warn(place{f.Line, f.Position}, "remove it, or name it under not_listed or listed", "look-up %s is never made: no requirement and no deny rule names it", f.Name)
+		} else if !b.referred[f.Name] {
+			b.warn(place{f.Line, f.Position}, "remove it, or name it under not_listed or listed", "feed %s is kept up to date, but no requirement and no deny rule names it", f.Name)
 		}
 	}
 }

@@ -9,8 +9,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"sort"
+	"strings"
 
 	"github.com/sallyport-project/sallyport/verify"
 )
@@ -53,12 +55,16 @@ func (b *builder) openUpTo(name string, limit int64) ([]byte, error) {
 	if data, ok := b.read[name]; ok {
 		return data, nil
 	}
-	if b.files == nil {
-		return nil, errors.New("there are no files beside this policy")
-	}
-	f, err := b.files.Open(name)
+	files, within, err := b.fileSystem(name)
 	if err != nil {
-		return nil, plainCause(err)
+		return nil, err
+	}
+	f, err := files.Open(within)
+	if err != nil {
+		if err = plainCause(err); within == name {
+			err = besideIt(files, within, err)
+		}
+		return nil, err
 	}
 	defer f.Close()
 	data, err := readLimited(f, limit)
@@ -100,4 +106,27 @@ func writePart(h hash.Hash, data []byte) {
 	binary.BigEndian.PutUint64(n[:], uint64(len(data)))
 	h.Write(n[:])
 	h.Write(data)
+}
+
+// besideIt adds to the error that a file is not there which file of its folder may be meant: one of the same kind with a name like it.
+func besideIt(files fs.FS, name string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	name = filepath.ToSlash(name)
+	folder, kind := path.Dir(name), path.Ext(name)
+	entries, unread := fs.ReadDir(files, folder)
+	if unread != nil {
+		return err
+	}
+	var stems []string
+	for i, e := range entries {
+		if stem, ok := strings.CutSuffix(e.Name(), kind); i < 1000 && !e.IsDir() && ok {
+			stems = append(stems, stem)
+		}
+	}
+	if meant := likely(strings.TrimSuffix(path.Base(name), kind), stems); meant != "" {
+		return fmt.Errorf("%w; did you mean %s?", err, quote(path.Join(folder, meant+kind)))
+	}
+	return err
 }

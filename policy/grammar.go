@@ -1,5 +1,7 @@
 package policy
 
+import "slices"
+
 // language is the grammar of a policy file.
 var language = grammar()
 
@@ -13,15 +15,19 @@ func grammar() *shape {
 	requirement := requirementShape()
 	return &shape{what: "a policy", keys: []key{
 		{"version", "The version of the language.", true, value(aVersion)},
+		{"use", "Fragments of the catalogue to take up, such as catalogue/debian.", false, useShape(requirement)},
 		{"defaults", "What holds where nothing else says otherwise.", false, defaultsShape()},
 		{"hosts", "Which hosts are refused, passed through or looked into besides those that channels name.", false, hostsShape()},
 		{"clients", "Groups of clients by name.", false, &shape{names: listOf(value(aMember), 1)}},
 		{"anchors", "Keys, certificates and identities that the operator trusts, by name.", false, &shape{names: anchorShape()}},
 		{"revocation", "Where it is said which X.509 certificates were revoked.", false, revocationShape()},
 		{"deny", "What is never let through; looked at first.", false, listOf(denyShape(), 0)},
+		{"approval", "How many people it takes to do by hand what the policy would not.", false, approvalShape()},
 		{"exceptions", "Files let through although they lack proof, for a time.", false, listOf(exceptionShape(), 0)},
 		{"channels", "Update channels; the first that matches a request judges it.", false, listOf(channelShape(requirement), 0)},
 		{"feeds", "Lists of what is known to be bad, or good, by name.", false, &shape{names: feedShape(), naming: aFeedName}},
+		{"lookups", "Services that are asked about single files, by name.", false, &shape{names: lookupShape(), naming: aFeedName}},
+		{"scanners", "What updates are given to to be looked through, by name.", false, &shape{names: scannerShape(), naming: aScannerName}},
 		{"tests", "Cases that are tried whenever the policy is loaded.", false, listOf(testShape(), 0)},
 	}}
 }
@@ -34,6 +40,7 @@ func defaultsShape() *shape {
 		{"mode", "Whether decisions are carried out or only recorded.", false, mode()},
 		{"delivery", "How a client waits for the verdict.", false, delivery()},
 		{"hold_max", "How long a client is kept waiting before it is told to come back.", false, value(aHoldMax)},
+		{"freeze", "Nothing published later than this passes; none if left out.", false, freezeShape()},
 	}}
 }
 
@@ -85,15 +92,18 @@ func exceptionShape() *shape {
 
 func channelShape(requirement *shape) *shape {
 	return &shape{what: "a channel", keys: []key{
-		{"name", "The channel's name.", true, value(aChannelName)},
+		{"name", "The channel's name.", true, value(aDefinedName)},
 		{"hosts", "Hosts it is served from.", true, listOf(value(aHost), 1)},
 		{"paths", "Globs on the path; none means every path.", false, listOf(value(aPathGlob), 1)},
 		{"clients", "Groups that may use it; none means everyone.", false, listOf(value(aText), 1)},
+		{"product", "What all of its updates are, for their history; told by each of them if left out.", false, value(aText)},
+		{"version", "The name of its files, with {version} where the version stands; what the files say of themselves if left out.", false, value(aVersionPattern)},
 		{"require", "All that an update must prove.", true, listOf(requirement, 0)},
 		{"mode", "Instead of defaults.mode.", false, mode()},
 		{"delivery", "Instead of defaults.delivery.", false, delivery()},
 		{"hold_max", "Instead of defaults.hold_max.", false, value(aHoldMax)},
 		{"unproven", "Instead of defaults.unproven.", false, unproven()},
+		{"freeze", "Instead of defaults.freeze; none for no such limit.", false, freezeShape()},
 	}}
 }
 
@@ -126,15 +136,15 @@ func requirementShape() *shape {
 			{"predicate", "What kind of statement it is; slsa if left out and source, ref or builder is asked for.", false, value(aPredicate)},
 			{"signed_by", "The sigstore anchors whose word it may be; all there are if left out.", false, listOf(value(aText), 1)},
 		}}},
-		{"min_age", "Known for at least this long.", false, value(aDuration)},
-		{"no_downgrade", "No older than what was let through before.", false, value(aBoolean)},
-		{"same_publisher", "Signed by whoever signed the last one let through.", false, value(aBoolean)},
 		{"not_listed", "Named by none of these feeds, nor anything inside, its signers or its URL.", false, feedsShape()},
 		{"listed", "Named by one of these feeds of what is known to be good.", false, listOf(value(aFeedName), 1)},
+		{"scan", "Nothing found by any of these scanners, in the update or inside.", false, scanShape()},
 		{"if", "A CEL expression that must be true.", false, value(aText)},
 		{"any", "At least one of these.", false, listOf(r, 1)},
 		{"all", "All of these.", false, listOf(r, 1)},
 		{"not", "Not this.", false, r},
 	}
+	r.keys = slices.Insert(r.keys, 3, historyRequirements()...)
+	r.beside = besideRequirements()
 	return r
 }

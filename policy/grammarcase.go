@@ -10,12 +10,19 @@ func testShape() *shape {
 		{"size", "How large it is, such as 500MB; not known if left out.", false, value(aSize)},
 		{"product", "What it says that it is; nothing if left out.", false, value(aText)},
 		{"version", "The version that it says it has; none if left out.", false, value(aText)},
+		{"system", "Whose rules order that version, such as deb or pe; those of file names if left out.", false, value(aSystem)},
 		{"client", "The client's address, or user:NAME.", false, value(aClient)},
 		{"role", "What the file is to the client.", false, word("payload", "metadata")},
 		{"at", "When; the time of loading if left out.", false, value(aMoment)},
 		{"findings", "What verification finds out.", false, listOf(findingShape(), 0)},
 		{"feeds", "How feeds are doing: ok (if left out), stale or never loaded.", false, feedStatusShape()},
 		{"listings", "What feeds say.", false, listOf(listingShape(), 0)},
+		{"scans", "What scanners say.", false, scanCaseShape()},
+		{"history", "What the gate remembers; that it has seen nothing before, if left out.", false, historyCaseShape()},
+		{"changes", "What is different from the release before; that its report is gone, if left out.", false, changesCaseShape()},
+		{"recalls", "What was recalled: the update, or something inside.", false, listOf(recallCaseShape(), 1)},
+		{"fixes", "What the update repairs.", false, listOf(fixCaseShape(), 1)},
+		{"ripe", "When it would be let through if nothing but time passes.", false, value(aMoment)},
 		{"want", "The action expected.", true, word("allow", "quarantine", "block")},
 	}}
 }
@@ -37,6 +44,7 @@ func findingShape() *shape {
 		}}},
 		{"anchors", "Anchors under which it is valid.", false, listOf(value(aText), 1)},
 		{"detail", "What is found, in a sentence.", false, value(aText)},
+		{"signed_at", "When it was signed, by a trusted time.", false, value(aMoment)},
 		{"attestation", "What the signed statement says.", false, &shape{what: "an attestation", keys: []key{
 			{"predicate", "The kind of statement.", false, word(predicates...)},
 			{"predicate_type", "Its URI.", false, value(aText)},

@@ -15,6 +15,9 @@ func feedShape() *shape {
 		{"column", "The column of a csv list with the values: its name, or its number from 1.", false, value(aColumn)},
 		{"values", "What the values of a plain or csv list are; what they look like if left out.", false, word(feedValues...)},
 		{"good", "The list is of what is known to be good.", false, value(aBoolean)},
+		{"seen", "The list is of what other gates have seen, and since when; min_age looks into it.", false, value(aBoolean)},
+		{"vulnerabilities", "The list says which versions of packages are vulnerable (osv).", false, value(aBoolean)},
+		{"exploited", "The list says which vulnerabilities are exploited (kev), or all that it describes are (osv).", false, value(aBoolean)},
 		{"refresh", "How often the list is looked for: 1h if left out, at least 1m; a file all the time.", false, value(aDuration)},
 		{"timeout", "How long one answer may take; 10m if left out.", false, value(aDuration)},
 		{"sha256", "The digest of the only list that is taken.", false, value(aDigest)},
@@ -39,7 +42,7 @@ func feedsShape() *shape {
 }
 
 var (
-	feedFormats = []string{"plain", "csv", "stix", "misp", "osv", "hashlookup"}
+	feedFormats = []string{"plain", "csv", "stix", "misp", "osv", "hashlookup", "kev"}
 	feedValues  = []string{"file", "certificate", "serial", "url", "domain", "host", "package"}
 	listedKinds = []string{"sha256", "sha512", "sha1", "md5", "cert-sha256", "cert-sha1", "cert-serial", "url", "domain", "host", "package"}
 )

@@ -32,8 +32,13 @@ type History struct {
 	Past     map[string]Past `json:"past,omitempty"`
 	// Views are other bytes that came under the same URL, or as the same version of the same product.
 	Views []View `json:"views,omitempty"`
+	// Asked is what the file is called by the URL that was asked for first, where redirects led from there to the URL of the request.
+	Asked string `json:"asked,omitempty"`
 	// Second is what the origin answered when it was asked once more on the gate's own behalf.
 	Second SecondLook `json:"second,omitzero"`
+	// Private says that the origin gave this answer for one client alone: the request told who asks, or the response says that it
+	// is for nobody else. What others are given may differ without harm, and cannot be asked for.
+	Private bool `json:"private,omitempty"`
 	// Requests counts the decisions about these bytes before this one, Allowed those that let them through.
 	Requests int64 `json:"requests,omitempty"`
 	Allowed  int64 `json:"allowed,omitempty"`
@@ -54,11 +59,13 @@ type Claim struct {
 // Past is what was let through before of one product on one channel.
 type Past struct {
 	Product string `json:"product"`
-	// Releases are the latest that were let through, each version and digest once, the latest first; at most 64. The one with the
-	// highest version is always among them.
+	// Releases are the latest that were let through, each version and digest once, the latest first; at most 32. Those with the
+	// highest versions, of all and of each branch of the update's own, are always among them, and the latest by each group of publishers.
 	Releases []PastRelease `json:"releases,omitempty"`
 	// Proofs are the kinds of proof that any release let through by the policy itself ever had, with the first such record.
 	Proofs map[string]FirstProof `json:"proofs,omitempty"`
+	// LeftOut counts the releases that a record leaves out: neither the latest nor those with the highest versions.
+	LeftOut int `json:"left_out,omitempty"`
 }
 
 // FirstProof is where a kind of proof was first met.
@@ -82,7 +89,7 @@ type PastRelease struct {
 
 // View is other bytes than these.
 type View struct {
-	Same   string        `json:"same"` // "url", "version" or "url+version": what they have in common with these
+	Same   string        `json:"same"` // "url", "asked" (the URL that was asked for first), "version", "url+version" or "asked+version": what they have in common with these
 	SHA256 verify.Digest `json:"sha256"`
 	First  time.Time     `json:"first"` // when they were first and last seen
 	Last   time.Time     `json:"last"`

@@ -119,6 +119,10 @@ func (p *Policy) host(raw string) hostVerdict {
 		return hostVerdict{action: DenyHost, rule: "policy", why: err.Error(), named: true}
 	}
 	v := hostVerdict{name: name, named: true}
+	if p.broken {
+		v.rule, v.why = "policy", "the policy has errors"
+		return v
+	}
 	if ids := p.hosts.denied.find(name); len(ids) > 0 {
 		v.action, v.rule, v.why = DenyHost, "hosts.deny", fmt.Sprintf("%s is refused by %s in hosts.deny", name, p.hosts.deny[ids[0]])
 		return v

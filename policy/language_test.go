@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/sallyport-project/sallyport/configs"
 )
 
 var fence = regexp.MustCompile("(?ms)^```([a-z ]+)\n(.*?)^```$")
@@ -41,7 +43,7 @@ func TestEveryExampleInLanguageLoadsAndPassesItsTests(t *testing.T) {
 	}
 	tests := 0
 	for _, src := range examples {
-		p, err := Parse("policy.yaml", testFiles(), []byte(src))
+		p, err := Parse("policy.yaml", testFiles(), []byte(src), WithCatalogue(configs.Files()))
 		if err != nil {
 			t.Errorf("%v in\n%s", err, src)
 			continue
@@ -64,7 +66,7 @@ func TestEveryErrorQuotedInLanguageIsPrinted(t *testing.T) {
 		if i+1 == len(blocks) || blocks[i+1][0] != "text" {
 			t.Fatalf("no text follows\n%s", b[1])
 		}
-		_, err := Parse("policy.yaml", testFiles(), []byte(b[1]))
+		_, err := Parse("policy.yaml", testFiles(), []byte(b[1]), WithCatalogue(configs.Files()))
 		if err == nil {
 			t.Errorf("this loads:\n%s", b[1])
 		} else if got := err.Error() + "\n"; got != blocks[i+1][1] {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/sallyport-project/sallyport/internal/printable"
 	"github.com/sallyport-project/sallyport/verify"
 )
 
@@ -68,6 +69,10 @@ func (r *notListed) nothing(e *evidence) string {
 	for i, f := range r.feeds {
 		state := e.facts.Reputation.Feeds[f.Name]
 		counts[i] = f.Name + " with " + entries(state.Entries)
+		if f.Lookup != nil {
+			counts[i] = "look-up " + f.Name
+			continue
+		}
 		if state.Status == FeedStale {
 			counts[i] += ", which is stale and used all the same"
 		}
@@ -163,6 +168,9 @@ func (r *Reputation) doubt(feeds []*Feed, e *evidence) string {
 		if why := r.old(f, e); why != "" {
 			return why
 		}
+		if why := r.Feeds[f.Name].Partial; why != "" {
+			return "look-up " + f.Name + ": " + printable.Text(why, 300)
+		}
 	}
 	return ""
 }
@@ -191,6 +199,12 @@ func feedsOf(requires []requirement) []string {
 				walk(r.of)
 			case *negation:
 				walk([]requirement{r.of})
+			case *lenient:
+				walk([]requirement{r.of})
+			case *minAge:
+				feeds = r.feeds
+			case *freeze:
+				feeds = r.feeds
 			case *notListed:
 				feeds = r.feeds
 			case *knownGood:

@@ -77,6 +77,9 @@ func printed(list []string) []string {
 // same state has the same words.
 func (r *Reputation) old(f *Feed, e *evidence) string {
 	state := r.Feeds[f.Name]
+	if f.Lookup != nil && state.Status != FeedOK {
+		return unanswered(f.Name, state)
+	}
 	switch {
 	case state.Status == FeedOK, state.Status == FeedStale && f.UseStale:
 		return ""

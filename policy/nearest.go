@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"fmt"
 	"sort"
 	"strings"
+	"unicode/utf8"
 )
 
 // nearest returns a hint that names the candidate most like word, or lists the candidates where none is like it.
@@ -12,27 +14,36 @@ func nearest(word string, candidates []string) string {
 	case hint != "":
 		return hint
 	case len(candidates) == 0:
-		return ""
-	case len(candidates) <= 12:
-		sorted := append([]string(nil), candidates...)
-		sort.Strings(sorted)
-		return "there are: " + strings.Join(sorted, ", ")
+		return "none is defined"
+	}
+	sorted := append([]string(nil), candidates...)
+	sort.Strings(sorted)
+	if more := len(sorted) - maxNamedCandidates; more > 1 {
+		sorted = append(sorted[:maxNamedCandidates], fmt.Sprintf("and %d more", more))
+	}
+	return "there are: " + strings.Join(sorted, ", ")
+}
+
+const maxNamedCandidates = 12
+
+// alike returns a hint that names the candidate most like word, if any is.
+func alike(word string, candidates []string) string {
+	if best := likely(word, candidates); best != "" {
+		return "did you mean " + quote(best) + "?"
 	}
 	return ""
 }
 
-// alike returns a hint that names the candidate most like word, if any is.
-func alike(word string, candidates []string) string {
-	best, least := "", len(word)/3+2
+// likely returns the candidate most like word, if any is.
+func likely(word string, candidates []string) string {
+	n := utf8.RuneCountInString(word)
+	best, least := "", min(n/3+2, max(n, 2)) // something of the word is to be left
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(word), strings.ToLower(c), least); d < least {
 			best, least = c, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return "did you mean " + quote(best) + "?"
+	return best
 }
 
 // distance is the number of single-character edits between a and b (Levenshtein), or limit if it is not below it.

@@ -3,13 +3,10 @@ package policy
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 
 	"go.yaml.in/yaml/v4"
 	"go.yaml.in/yaml/v4/plugin/loaderlimits"
-
-	"github.com/sallyport-project/sallyport/internal/printable"
 )
 
 const (
@@ -110,14 +107,14 @@ func readYAML(data []byte, p *problems) node {
 	}
 	var doc, second yaml.Node
 	if err := loader.Load(&doc); err != nil {
-		addYAML(p, err)
+		addYAML(p, data, err)
 		return node{}
 	}
 	switch err := loader.Load(&second); {
 	case err == nil:
 		p.add(node{&second}, "", "a second document begins here; a policy is one")
 	case !errors.Is(err, io.EOF):
-		addYAML(p, err)
+		addYAML(p, data, err)
 		return node{}
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
@@ -125,33 +122,4 @@ func readYAML(data []byte, p *problems) node {
 		return node{}
 	}
 	return node{doc.Content[0]}
-}
-
-func addYAML(p *problems, err error) {
-	var one *yaml.LoadError
-	var many *yaml.LoadErrors
-	switch {
-	case errors.Is(err, io.EOF):
-		p.add(place{1, 1}, "", "the file is empty; the least a policy says is version: 1")
-	case errors.As(err, &many) && len(many.Errors) > 0:
-		for _, e := range many.Errors {
-			addLoadError(p, e)
-		}
-	case errors.As(err, &one):
-		addLoadError(p, one)
-	default:
-		p.add(nil, "", "this is no YAML: %s", quote(err.Error()))
-	}
-}
-
-func addLoadError(p *problems, e *yaml.LoadError) {
-	msg := e.Message
-	if e.ContextMsg != "" {
-		msg = fmt.Sprintf("%s, %s", e.ContextMsg, msg)
-	}
-	var where at
-	if e.Mark.Line > 0 {
-		where = place{e.Mark.Line, max(e.Mark.Column, 1)}
-	}
-	p.add(where, "", "this is no YAML: %s", printable.Text(msg, 300))
 }

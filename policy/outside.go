@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"net/url"
 	"strings"
 )
@@ -21,8 +20,8 @@ func (b *builder) outside() {
 		}
 		asking, reached := p.askers(a, u.Hostname())
 		if len(asking) > 0 && !reached {
-			p.warnings = append(p.warnings, fmt.Sprintf("anchor %s: its targets are at %s, and no channel that asks for it (%s) has that host: there it vouches for nothing",
-				name, a.tuf.Targets, strings.Join(asking, ", ")))
+			b.warn(b.keyOf("anchors", name), "", "anchor %s: its targets are at %s, and no channel that asks for it (%s) has that host: there it vouches for nothing",
+				name, a.tuf.Targets, strings.Join(asking, ", "))
 		}
 	}
 }

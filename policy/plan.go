@@ -21,6 +21,9 @@ type planned struct {
 
 func (p *Policy) plan(r Request) planned {
 	var pl planned
+	if p.broken {
+		return pl.refuse("policy", "the policy has errors")
+	}
 	own := (*channel)(nil)
 	if r.URL == nil {
 		if len(r.Carried) == 0 {
@@ -164,14 +167,16 @@ func (p *Policy) join(pl *planned, own *channel, r Request) bool {
 func (p *Policy) settle(pl *planned, own *channel, carried bool) {
 	pl.HoldAll = carried || own != nil && own.paths != nil
 	pl.Anchors = p.anchorsFor(pl.host, pl.channels)
-	pl.Feeds = p.feedsFor(pl.channels)
-	pl.Contents = p.denies.opens()
+	pl.Feeds, pl.Lookups = p.splitLookups(p.feedsFor(pl.channels))
+	pl.Scanners, pl.ScanInside = scannersFor(pl.channels)
+	pl.Contents = p.denies.opens
 	if len(pl.channels) == 0 {
 		pl.Delivery, pl.HoldMax, pl.Observe = p.defaults.delivery, p.defaults.holdMax, p.defaults.observe
 		return
 	}
 	for _, c := range pl.channels {
 		pl.Contents = pl.Contents || slices.ContainsFunc(c.requires, requirement.inside)
+		pl.SecondLook = pl.SecondLook || c.looks
 		pl.Sidecars = pl.Sidecars || slices.ContainsFunc(c.requires, requirement.sidecars)
 	}
 	first := pl.channels[0]

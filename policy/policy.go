@@ -7,10 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/sallyport-project/sallyport/internal/printable"
 	"github.com/sallyport-project/sallyport/verify"
 )
 
@@ -19,6 +17,7 @@ import (
 type Policy struct {
 	digest   verify.Digest
 	defaults settings
+	freeze   *freeze // of defaults; nil: none
 	unmatched,
 	otherHosts string // words of defaults.unmatched and defaults.hosts
 	hosts       hostRules
@@ -42,8 +41,16 @@ type Policy struct {
 	channelName map[string]*channel
 	channelHost hostIndex // ids are positions in channels
 	feeds       []*Feed   // in the order of the file
+	scanners    []*Scanner
+	approval    Approval
 	tests       []test
-	warnings    []string
+	fragments   []*fragment // that it uses, in the order of the file
+	noted       []noted
+	places      map[[2]string]position // of what is defined, by section and name
+	broken      bool                   // it has errors, and refuses everything
+	basisOf, sourceOf,
+	scannerOf map[string]string // see Asked
+	asksClients bool // something depends on who asks
 }
 
 // settings are what a channel may set for itself and what defaults sets for all.
@@ -56,62 +63,46 @@ type settings struct {
 
 // Load reads a policy file. Files that it names are relative to it. The error lists everything that is wrong with
 // it (type Errors), failing tests included.
-func Load(path string) (*Policy, error) {
-	p, _, err := load(path, true)
-	return p, err
+func Load(path string, opts ...Option) (*Policy, error) {
+	data, err := readPolicyFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, folder(filepath.Dir(path)), data, opts...)
 }
 
 // Test reads a policy file as Load does and runs its tests, but takes failing ones for results instead of errors.
-func Test(path string) ([]TestResult, error) {
-	_, results, err := load(path, false)
-	return results, err
+func Test(path string, opts ...Option) ([]TestResult, error) {
+	data, err := readPolicyFile(path)
+	if err != nil {
+		return nil, err
+	}
+	b := newBuilder(path, folder(filepath.Dir(path)), data, optionsOf(opts))
+	b.run()
+	if err := b.errors(); err != nil {
+		return nil, err
+	}
+	return b.results, nil
 }
 
-func load(path string, strict bool) (*Policy, []TestResult, error) {
+func readPolicyFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading policy: %w", err)
+		return nil, fmt.Errorf("reading policy: %w", err)
 	}
 	defer f.Close()
 	data, err := readLimited(f, maxFile)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading policy %s: %w", path, err)
+		return nil, fmt.Errorf("reading policy %s: %w", path, err)
 	}
-	return parse(path, folder(filepath.Dir(path)), data, strict)
+	return data, nil
 }
 
 // Parse reads a policy from memory. Errors call it name; the files that it names are opened in files, which may be nil
 // for a policy that names none.
-func Parse(name string, files fs.FS, data []byte) (*Policy, error) {
-	p, _, err := parse(name, files, data, true)
-	return p, err
-}
-
-func parse(name string, files fs.FS, data []byte, strict bool) (*Policy, []TestResult, error) {
-	p := &problems{file: name}
-	root := readYAML(data, p)
-	if err := p.errors(); err != nil {
-		return nil, nil, err
-	}
-	language.check(root, p)
-	b := &builder{problems: p, source: newSourceText(data), files: files, read: map[string][]byte{}, policy: &Policy{}, used: map[string]bool{}, referred: map[string]bool{}}
-	b.build(root)
-	if err := p.errors(); err != nil {
-		return nil, nil, err
-	}
-	b.policy.digest = b.digest(data)
-	results := b.policy.RunTests()
-	if strict {
-		for _, r := range results {
-			if !r.Passed {
-				p.add(place{r.Line, r.Column}, "", "test %s fails: wanted %s, got %s by %s (%s)", quote(r.Name), r.Want, r.Got, r.Rule, printable.Text(strings.Join(r.Reasons, "; "), 600))
-			}
-		}
-		if err := p.errors(); err != nil {
-			return nil, nil, err
-		}
-	}
-	return b.policy, results, nil
+func Parse(name string, files fs.FS, data []byte, opts ...Option) (*Policy, error) {
+	c := Check(name, files, data, opts...)
+	return c.Policy, c.err()
 }
 
 // Digest returns the SHA-256 over the policy file and all files that it names, each with its length before it.
@@ -124,23 +115,4 @@ func (p *Policy) Channels() []string {
 		names[i] = c.name
 	}
 	return names
-}
-
-// Warnings returns what is not wrong but worth knowing, such as an exception that has expired at time now.
-func (p *Policy) Warnings(now time.Time) []string {
-	out := append([]string(nil), p.warnings...)
-	for _, e := range p.exceptions {
-		if e.expires.Before(now) {
-			out = append(out, fmt.Sprintf("exception %s (%s) expired on %s and is ignored", e.name, e.owner, e.expires.Format(time.DateOnly)))
-		}
-	}
-	if p.defaults.observe {
-		out = append(out, "defaults.mode is observe: nothing but deny rules is stopped where a channel does not say enforce")
-	}
-	for _, c := range p.channels {
-		if c.observe && !p.defaults.observe {
-			out = append(out, fmt.Sprintf("channel %s only observes: what lacks proof is delivered", c.name))
-		}
-	}
-	return out
 }

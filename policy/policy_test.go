@@ -79,6 +79,8 @@ func testFiles() fstest.MapFS {
 		"bundles/a.json":             {Data: []byte("{}")},
 		"bundles/b.jsonl":            {Data: []byte("{}\n{}\n")},
 		"bundles/README":             {Data: []byte("not read")},
+		"secrets/vt.key":             {Data: []byte("0123abcd\n")},
+		"secrets/desk.key":           {Data: []byte("Bearer-x")},
 
 		"anchors/corp-trusted-root.json": {Data: trustedRootOf("tlogs", "certificateAuthorities", "timestampAuthorities")},
 
@@ -243,13 +245,13 @@ feeds: {bad: {file: feeds/bad.txt}}
 channels: [{name: c, hosts: [example.org], require: [], mode: observe}]
 exceptions: [{name: old, channel: c, sha256: [`+sum(1).String()+`], reason: r, owner: alice, expires: 2026-06-14}]
 `)
-	all := strings.Join(p.Warnings(now), "\n")
-	for _, want := range []string{"exception old (alice) expired on 2026-06-14", "anchor mac is of kind apple", "feed bad is kept up to date, but no requirement and no deny rule names it", "channel c only observes"} {
+	all := warningsOf(p, now)
+	for _, want := range []string{`exception "old" ("alice") expired on 2026-06-14`, "anchor mac is of kind apple", "feed bad is kept up to date, but no requirement and no deny rule names it", "channel c only observes"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no warning %q in:\n%s", want, all)
 		}
 	}
-	if early := strings.Join(p.Warnings(now.AddDate(0, 0, -1)), "\n"); strings.Contains(early, "expired") {
+	if early := warningsOf(p, now.AddDate(0, 0, -1)); strings.Contains(early, "expired") {
 		t.Errorf("the exception holds until the end of its day: %s", early)
 	}
 }
@@ -267,12 +269,19 @@ channels:
 - {name: half, hosts: [a.example, example], require: []}
 - {name: wider, hosts: ["*.elsewhere"], require: []}
 - {name: widest, hosts: ["*.elsewhere", "*.x"], require: []}
+- {name: folder, hosts: [folders.test], paths: ["/b/**", "/[ab]/**"], require: []}
+- {name: inside, hosts: [folders.test], paths: ["/b/c/*.exe", "/b/**"], require: []}
+- {name: beside, hosts: [folders.test], paths: ["/b/c/*", "/bc/*", "/a/x"], require: []}
+- {name: files, hosts: [files.test], paths: ["/b/*"], require: []}
+- {name: deep, hosts: [files.test], paths: ["/b/c/d"], require: []}
 `)
 	var got []string
 	for _, w := range p.Warnings(now) {
-		got = append(got, strings.Fields(w)[1])
+		if strings.Contains(w.Message, "is never reached") {
+			got = append(got, strings.Fields(w.Message)[1])
+		}
 	}
-	if want := "exact deeper"; strings.Join(got, " ") != want {
+	if want := "exact deeper inside"; strings.Join(got, " ") != want {
 		t.Errorf("warnings about %q, want %q", got, want)
 	}
 }

@@ -58,8 +58,7 @@ func (b *builder) provenance(n node) requirement {
 	case len(r.anchors) == 0:
 		b.add(n, "", "provenance needs an anchor of kind sigstore, and there is none")
 	case len(r.anchors) > 1:
-		line, _ := n.position()
-		b.policy.warnings = append(b.policy.warnings, fmt.Sprintf("the provenance on line %d has no signed_by: the word of any of %s counts", line, anchorNamesOf(r.anchors)))
+		b.warn(n, "add signed_by", "this provenance has no signed_by: the word of any of %s counts", anchorNamesOf(r.anchors))
 	}
 	return r
 }

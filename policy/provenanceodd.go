@@ -1,16 +1,12 @@
 package policy
 
 import (
-	"fmt"
 	"strings"
 )
 
 // oddClaims notes what a provenance asks for that no statement says, or that statements about strangers' repositories say too.
 func (b *builder) oddClaims(n node, r *provenance) {
-	line, _ := n.position()
-	warn := func(format string, args ...any) {
-		b.policy.warnings = append(b.policy.warnings, fmt.Sprintf("the provenance on line %d: ", line)+fmt.Sprintf(format, args...))
-	}
+	warn := func(format string, args ...any) { b.warn(n, "", "provenance: "+format, args...) }
 	switch source := r.source; {
 	case source == "" || strings.HasPrefix(source, "*"):
 	case !strings.Contains(source, ":"):

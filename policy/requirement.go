@@ -47,6 +47,9 @@ type evidence struct {
 	channel  string   // of the channel that requires it
 	host     string   // of the request, in normal form
 	readings []string // of its path
+
+	editions map[string]Edition // what the update is, by channel, as far as it was asked
+	ripens   []time.Time        // when requirements about age come to hold
 }
 
 // index reports whether the update is metadata, and nothing that could be installed or run instead.
@@ -56,11 +59,19 @@ func (e *evidence) index() bool {
 
 // requirement builds one requirement; nil where it is not well-formed or cannot be evaluated, which is an error.
 func (b *builder) requirement(n node) requirement {
-	keys := n.pairs()
+	keys := slices.DeleteFunc(n.pairs(), func(p pair) bool { return findKey(besideRequirements(), p.key.text()) != nil })
 	if len(keys) != 1 {
 		return nil
 	}
-	k, v := keys[0].key, keys[0].value
+	r := b.strict(keys[0].key, keys[0].value)
+	if r != nil && n.get("on_inconclusive").text() == "allow" {
+		return &lenient{r}
+	}
+	return r
+}
+
+// strict builds a requirement that refuses what cannot be told.
+func (b *builder) strict(k, v node) requirement {
 	switch name := k.text(); name {
 	case "signed_by":
 		return b.signedBy(v)
@@ -88,9 +99,16 @@ func (b *builder) requirement(n node) requirement {
 		r := &notListed{}
 		r.feeds, r.opens = b.feedsOfBad(v)
 		return r
+	case "scan":
+		if r := b.scan(v); r != nil {
+			return r
+		}
 	case "listed":
 		return &knownGood{b.feedsNamed(v, true)}
 	default:
+		if r, ok := b.aboutHistory(name, v); ok {
+			return r
+		}
 		if findKey(requirementShape().keys, name) != nil {
 			b.notEvaluated(k)
 		}

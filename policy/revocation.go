@@ -45,7 +45,7 @@ func (b *builder) revocation(n node) {
 		b.revocationFiles(r, item)
 	}
 	if r.required && !r.fetch && len(r.lists) == 0 {
-		b.policy.warnings = append(b.policy.warnings, "revocation.unknown is refuse, but there is no list and none is fetched: every X.509 signature is refused")
+		b.warn(n.get("unknown"), "name a list under crls, or say fetch: true", "revocation.unknown is refuse, but there is no list and none is fetched: every X.509 signature is refused")
 	}
 }
 

@@ -196,7 +196,7 @@ func TestRevocationBecomesTrust(t *testing.T) {
 		}
 		epochs[e] = section
 	}
-	if w := parse("{unknown: refuse}").Warnings(time.Now()); len(w) != 1 || !strings.Contains(w[0], "every X.509 signature is refused") {
+	if w := parse("{unknown: refuse}").Warnings(time.Now()); len(w) != 1 || !strings.Contains(w[0].Message, "every X.509 signature is refused") {
 		t.Errorf("warnings %q", w)
 	}
 }

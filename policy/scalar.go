@@ -21,38 +21,43 @@ var (
 		}
 		return nil
 	}}
-	aBoolean      = &scalar{what: "true or false", kind: truth}
-	aCount        = &scalar{what: "a whole number from 1", kind: number, check: errorOf(parseCount)}
-	aText         = &scalar{what: "text", check: checkText}
-	aFileName     = &scalar{what: "the name of a file", check: checkText}
-	aChannelName  = &scalar{what: "a name of a-z, 0-9, dot, dash and underscore", check: checkName, pattern: `^[a-z0-9._-]+$`}
-	aDuration     = &scalar{what: "a duration such as 25s, 72h or 14d", kind: lexical, check: errorOf(parseDuration), pattern: `^[0-9]`}
-	aHoldMax      = &scalar{what: "a duration such as 25s", kind: lexical, check: checkHoldMax, pattern: `^[0-9]`}
-	aMoment       = &scalar{what: "a date such as 2026-12-31 or a time such as 2026-12-31T18:00:00Z", kind: lexical, check: errorOf(parseMoment), pattern: `^[0-9]{4}-[0-9]{2}-[0-9]{2}`}
-	aDigest       = &scalar{what: "a SHA-256 digest", kind: lexical, check: checkDigest, pattern: `^(sha256:)?[0-9A-Fa-f]{64}$`}
-	aCountry      = &scalar{what: "a country of two capital letters, such as DE", check: checkCountry, pattern: `^[A-Z]{2}$`}
-	aFingerprint  = &scalar{what: "hexadecimal digits", kind: lexical, check: checkHex, pattern: `^[0-9A-Fa-f]+$`}
-	aBareKey      = &scalar{what: "a public key of minisign or signify", check: errorOf(parseBareKey), pattern: `^RW[A-Za-z0-9+/=]{54}$`}
-	aHost         = &scalar{what: "a host name", kind: lexical, check: errorOf(parseHostPattern)}
-	aPort         = &scalar{what: "a port, or host:port", kind: lexical, check: errorOf(parsePortRule)}
-	aPathGlob     = &scalar{what: "a glob on the path", check: checkPathGlob}
-	aWhole        = &scalar{what: "a whole number from 1", kind: number, check: errorOf(parseWhole)}
-	anInnerGlob   = &scalar{what: "a glob on the path inside", check: checkInnerGlob}
-	aSize         = &scalar{what: "a number of bytes such as 500MB or 2GiB", kind: lexical, check: errorOf(parseSize), pattern: `^[0-9]`}
-	aFormat       = &scalar{what: "the name of a format such as msi", kind: lexical, check: checkFormat, pattern: `^[a-z0-9]+$`}
-	aStarText     = &scalar{what: "text, with * for any text", check: checkText}
-	aRegexp       = &scalar{what: "a regular expression", check: checkRegexp}
-	aThreshold    = &scalar{what: "a whole number from 0", kind: number, check: errorOf(parseThreshold), zero: true}
-	aKey          = &scalar{what: "a public key in PEM, or a file of it", check: checkText}
-	aBaseURL      = &scalar{what: "an http or https URL below which files are found", check: errorOf(parseBase)}
-	aRefresh      = &scalar{what: "a duration such as 10m", kind: lexical, check: checkRefresh, pattern: `^[0-9]`}
-	aRepository   = &scalar{what: "the name of a repository", check: checkRepository, pattern: `^[A-Za-z0-9][A-Za-z0-9._-]*$`}
-	aBundlePlace  = &scalar{what: "the template of a URL, or a folder", check: checkBundlePlace}
-	aPredicate    = &scalar{what: "slsa, vsa, npm-publish, github-release, publish or the URI of a type", check: checkPredicate}
-	aWildcardText = &scalar{what: "text, with * and ? as wildcards", check: checkText}
-	aWebURL       = &scalar{what: "an http or https URL", check: errorOf(parseURL)}
-	aMember       = &scalar{what: "an address, a network such as 10.20.0.0/16, or user:NAME", kind: lexical, check: errorOf(parseMember)}
-	aClient       = &scalar{what: "an address, or user:NAME", kind: lexical, check: errorOf(parseClient)}
+	aBoolean        = &scalar{what: "true or false", kind: truth}
+	aCount          = &scalar{what: "a whole number from 1", kind: number, check: errorOf(parseCount)}
+	aText           = &scalar{what: "text", check: checkText}
+	aFileName       = &scalar{what: "the name of a file", check: checkText}
+	aChannelName    = &scalar{what: "a name of a-z, 0-9, dot, dash and underscore", check: checkName, pattern: `^[a-z0-9._-]+$`}
+	aDefinedName    = &scalar{what: aChannelName.what, check: checkName, pattern: aChannelName.pattern} // of what a policy or fragment defines
+	aDuration       = &scalar{what: "a duration such as 25s, 72h or 14d", kind: lexical, check: errorOf(parseDuration), pattern: `^[0-9]`}
+	aHoldMax        = &scalar{what: "a duration such as 25s", kind: lexical, check: checkHoldMax, pattern: `^[0-9]`}
+	aMoment         = &scalar{what: "a date such as 2026-12-31 or a time such as 2026-12-31T18:00:00Z", kind: lexical, check: errorOf(parseMoment), pattern: `^[0-9]{4}-[0-9]{2}-[0-9]{2}`}
+	aDigest         = &scalar{what: "a SHA-256 digest", kind: lexical, check: checkDigest, pattern: `^(sha256:)?[0-9A-Fa-f]{64}$`}
+	aCountry        = &scalar{what: "a country of two capital letters, such as DE", check: checkCountry, pattern: `^[A-Z]{2}$`}
+	aFingerprint    = &scalar{what: "hexadecimal digits", kind: lexical, check: checkHex, pattern: `^[0-9A-Fa-f]+$`}
+	aBareKey        = &scalar{what: "a public key of minisign or signify", check: errorOf(parseBareKey), pattern: `^RW[A-Za-z0-9+/=]{54}$`}
+	aHost           = &scalar{what: "a host name", kind: lexical, check: errorOf(parseHostPattern)}
+	aPort           = &scalar{what: "a port, or host:port", kind: lexical, check: errorOf(parsePortRule)}
+	aPathGlob       = &scalar{what: "a glob on the path", check: checkPathGlob}
+	aWhole          = &scalar{what: "a whole number from 1", kind: number, check: errorOf(parseWhole)}
+	anInnerGlob     = &scalar{what: "a glob on the path inside", check: checkInnerGlob}
+	aSize           = &scalar{what: "a number of bytes such as 500MB or 2GiB", kind: lexical, check: errorOf(parseSize), pattern: `^[0-9]`}
+	aFormat         = &scalar{what: "the name of a format such as msi", kind: lexical, check: checkFormat, pattern: `^[a-z0-9]+$`}
+	aStarText       = &scalar{what: "text, with * for any text", check: checkText}
+	aRegexp         = &scalar{what: "a regular expression", check: checkRegexp}
+	aThreshold      = &scalar{what: "a whole number from 0", kind: number, check: errorOf(parseThreshold), zero: true}
+	aKey            = &scalar{what: "a public key in PEM, or a file of it", check: checkText}
+	aBaseURL        = &scalar{what: "an http or https URL below which files are found", check: errorOf(parseBase)}
+	aFreeze         = &scalar{what: "a date such as 2026-12-31, a time such as 2026-12-31T18:00Z, or none", kind: lexical, check: checkFreeze, pattern: `^([0-9]{4}-[0-9]{2}-[0-9]{2}|none$)`}
+	aSystem         = &scalar{what: "the name of a system of versions, such as deb, rpm, pe, msi, npm or pypi", check: checkSystem}
+	aTally          = &scalar{what: "a whole number from 0", kind: number, check: errorOf(parseTally), zero: true}
+	aRefresh        = &scalar{what: "a duration such as 10m", kind: lexical, check: checkRefresh, pattern: `^[0-9]`}
+	aRepository     = &scalar{what: "the name of a repository", check: checkRepository, pattern: `^[A-Za-z0-9][A-Za-z0-9._-]*$`}
+	aBundlePlace    = &scalar{what: "the template of a URL, or a folder", check: checkBundlePlace}
+	aPredicate      = &scalar{what: "slsa, vsa, npm-publish, github-release, publish or the URI of a type", check: checkPredicate}
+	aVersionPattern = &scalar{what: "the name of a file with {version} in it", check: errorOf(parseVersionPattern)}
+	aWildcardText   = &scalar{what: "text, with * and ? as wildcards", check: checkText}
+	aWebURL         = &scalar{what: "an http or https URL", check: errorOf(parseURL)}
+	aMember         = &scalar{what: "an address, a network such as 10.20.0.0/16, or user:NAME", kind: lexical, check: errorOf(parseMember)}
+	aClient         = &scalar{what: "an address, or user:NAME", kind: lexical, check: errorOf(parseClient)}
 )
 
 // errorOf makes a check of a function that reads a value.
@@ -180,6 +185,9 @@ func parseMoment(s string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
+		t, err = time.Parse("2006-01-02T15:04Z07:00", s)
+	}
+	if err != nil {
 		return time.Time{}, fmt.Errorf("%s is no date: write one such as 2026-12-31, or a time such as 2026-12-31T18:00:00Z", quote(s))
 	}
 	return t.UTC(), nil
@@ -195,3 +203,11 @@ func parseURL(s string) (*url.URL, error) {
 	}
 	return u, nil
 }
+
+// aDay is a date in full.
+var aDay = &scalar{what: "a date such as 2026-11-30", kind: lexical, pattern: `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`, check: func(s string) error {
+	if _, err := time.Parse(time.DateOnly, s); err != nil {
+		return fmt.Errorf("%s is no date: write one such as 2026-11-30", quote(s))
+	}
+	return nil
+}}

@@ -38,12 +38,18 @@ func (s *ScanStatus) UnmarshalText(b []byte) error {
 // Scan is what a scanner says of an update and of what is inside.
 type Scan struct {
 	Status ScanStatus `json:"status"`
-	Hits   []ScanHit  `json:"hits,omitempty"`
-	Reason string     `json:"reason,omitempty"` // why it failed, in words
+	// File is what became of the update itself, whatever is inside; Inside says that what is inside was scanned, too, and counts in Status.
+	File   ScanStatus `json:"file"`
+	Inside bool       `json:"inside,omitempty"`
+	Hits   []ScanHit  `json:"hits,omitempty"`   // the first that were found; MaxScanHits at most
+	Reason string     `json:"reason,omitempty"` // why it failed, in words; beside hits: why there may be others
 	Engine string     `json:"engine,omitempty"` // the scanner's name and the versions of its engine and its signatures
 	Files  int        `json:"files"`            // that were scanned
 	At     time.Time  `json:"at"`               // when; it may have been remembered
 }
+
+// MaxScanHits is after how many hits a scanner is not asked any further about an update.
+const MaxScanHits = 16
 
 // ScanHit is something that a scanner has found.
 type ScanHit struct {

@@ -1,6 +1,9 @@
 package policy
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // Schema returns the JSON Schema (draft 2020-12) of a policy file, for editors. It is made from the same table that the
 // parser checks files with; what a schema cannot say, such as that a name leads somewhere, only the parser knows.
@@ -65,7 +68,7 @@ func (w *schemaWriter) expand(s *shape) map[string]any {
 func (w *schemaWriter) mapping(s *shape) map[string]any {
 	properties := map[string]any{}
 	var required []string
-	for _, k := range s.keys {
+	for _, k := range slices.Concat(s.keys, s.beside) {
 		p := w.shape(k.shape)
 		p["description"] = k.doc
 		properties[k.name] = p
@@ -78,9 +81,18 @@ func (w *schemaWriter) mapping(s *shape) map[string]any {
 		m["required"] = required
 	}
 	if s.one {
-		m["minProperties"], m["maxProperties"] = 1, 1
+		m["oneOf"] = one(s.keys)
 	}
 	return m
+}
+
+// one says that exactly one of some keys is given, whatever else is.
+func one(keys []key) []map[string]any {
+	out := make([]map[string]any, len(keys))
+	for i, k := range keys {
+		out[i] = map[string]any{"required": []string{k.name}}
+	}
+	return out
 }
 
 func (s *scalar) schema() map[string]any {

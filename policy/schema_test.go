@@ -16,7 +16,7 @@ import (
 func conforms(root, schema map[string]any, n *yaml.Node) error {
 	for k := range schema {
 		if !contains([]string{"$schema", "$defs", "$ref", "title", "description", "type", "properties", "additionalProperties", "propertyNames",
-			"required", "minProperties", "maxProperties", "items", "minItems", "uniqueItems", "enum", "pattern", "minLength", "minimum", "anyOf"}, k) {
+			"required", "minProperties", "maxProperties", "items", "minItems", "uniqueItems", "enum", "pattern", "minLength", "minimum", "anyOf", "oneOf"}, k) {
 			return fmt.Errorf("this test knows no keyword %s", k)
 		}
 	}
@@ -94,8 +94,16 @@ func mappingConforms(root, schema map[string]any, n *yaml.Node) error {
 			return fmt.Errorf("line %d: %s is missing", n.Line, r)
 		}
 	}
-	if most, ok := schema["maxProperties"].(float64); ok && len(seen) != int(most) {
-		return fmt.Errorf("line %d: %d keys", n.Line, len(seen))
+	if forms, ok := schema["oneOf"].([]any); ok {
+		fit := 0
+		for _, f := range forms {
+			if name := f.(map[string]any)["required"].([]any)[0].(string); seen[name] {
+				fit++
+			}
+		}
+		if fit != 1 {
+			return fmt.Errorf("line %d: %d of the keys of which there is one", n.Line, fit)
+		}
 	}
 	return nil
 }

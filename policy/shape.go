@@ -12,6 +12,7 @@ type shape struct {
 	least  int     // the fewest elements or names that a list or a map of names may have
 	keys   []key   // a mapping with these keys
 	one    bool    // exactly one of keys is given
+	beside []key   // what may be given besides that one
 	names  *shape  // a mapping from names of the writer's choice to these
 	naming *scalar // what those names may be; nil means aChannelName
 }

@@ -116,6 +116,13 @@ const maxSigners = 256
 // sort tells the findings about the update itself apart.
 func (e *evidence) sort() sorted {
 	var s sorted
+	e.sortInto(&s)
+	return s
+}
+
+// sortInto is sort into lists that are used again.
+func (e *evidence) sortInto(s *sorted) {
+	s.valid, s.invalid, s.inconclusive, s.stale, s.rest = s.valid[:0], s.invalid[:0], s.inconclusive[:0], s.stale[:0], s.rest[:0]
 	for i := range e.findings {
 		f := &e.findings[i]
 		if f.Subject != "" {
@@ -141,7 +148,6 @@ func (e *evidence) sort() sorted {
 			s.inconclusive = append(s.inconclusive, f)
 		}
 	}
-	return s
 }
 
 // maxQuoted is how many findings a reason quotes.

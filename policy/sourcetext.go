@@ -8,19 +8,25 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// sourceText is the lines of the policy file, in characters.
+// sourceText is the lines of the policy file, as YAML counts them, in characters.
 type sourceText [][]rune
 
 func newSourceText(data []byte) sourceText {
 	if !utf8.Valid(data) {
 		return nil
 	}
-	text := strings.TrimPrefix(string(data), "\uFEFF")
-	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
-	lines := strings.Split(text, "\n")
-	out := make(sourceText, len(lines))
-	for i, l := range lines {
-		out[i] = []rune(l)
+	var out sourceText
+	for _, line := range editorLines(string(data)) {
+		for {
+			i := strings.IndexAny(line, oddLineBreaks)
+			if i < 0 {
+				break
+			}
+			_, size := utf8.DecodeRuneInString(line[i:])
+			out = append(out, []rune(line[:i]))
+			line = line[i+size:]
+		}
+		out = append(out, []rune(line))
 	}
 	return out
 }

@@ -49,6 +49,20 @@ func (s *signedBy) count(e *evidence, v sorted) (int, string) {
 	return n, strings.Join(parts, ", and ")
 }
 
+// enough reports whether as many as are wanted count, without saying who they are.
+func (s *signedBy) enough(e *evidence, v sorted) bool {
+	if s.threshold != 1 {
+		n, _ := s.count(e, v)
+		return n >= s.threshold
+	}
+	return slices.ContainsFunc(s.anchors, func(a *anchor) bool {
+		if a.kind == "digest" {
+			return a.pins[e.sum] && !e.sum.IsZero()
+		}
+		return slices.ContainsFunc(v.valid, a.vouches)
+	})
+}
+
 // untrusted returns those of the findings that name who signed. They vouch for nobody, but may show two signers to be one.
 func untrusted(findings []*verify.Finding) []*verify.Finding {
 	var out []*verify.Finding

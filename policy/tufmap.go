@@ -79,8 +79,7 @@ func (b *builder) sameRoots(t *verify.TUFAnchor) {
 	for i, r := range t.Repositories {
 		for _, other := range t.Repositories[:i] {
 			if len(r.Root) > 0 && bytes.Equal(r.Root, other.Root) {
-				b.policy.warnings = append(b.policy.warnings, fmt.Sprintf(
-					"anchor %s: the repositories %s and %s have the same root metadata, so that they agree says no more than one of them does", t.Anchor, other.Name, r.Name))
+				b.warn(b.keyOf("anchors", t.Anchor), "", "anchor %s: the repositories %s and %s have the same root metadata, so that they agree says no more than one of them does", t.Anchor, other.Name, r.Name)
 			}
 		}
 	}

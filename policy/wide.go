@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -23,7 +22,7 @@ var publicIssuers = []struct{ issuer, stranger string }{
 // wide notes identities that fit more than their writer can have meant.
 func (b *builder) wide(s *verify.SigstoreAnchor) {
 	warn := func(format string, args ...any) {
-		b.policy.warnings = append(b.policy.warnings, "anchor "+s.Anchor+": "+fmt.Sprintf(format, args...))
+		b.warn(b.keyOf("anchors", s.Anchor), "", "anchor %s: "+format, append([]any{s.Anchor}, args...)...)
 	}
 	if s.Issuer != "" && !strings.Contains(s.Issuer, "://") && !strings.Contains(s.Issuer, "*") {
 		warn("the issuer %s is no URL, as issuers are", quote(s.Issuer))

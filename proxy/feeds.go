@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/policy/reputation"
 	"github.com/sallyport-project/sallyport/verify"
@@ -135,19 +133,8 @@ func FeedsOf(p *policy.Policy, file func(name string) string) []reputation.Feed 
 	return out
 }
 
-// feeds returns what feeds say of a flight's update now, for one who asks for it.
-func (g *Gate) feeds(x *transit, a *verify.Artifact, report verify.Report, now time.Time) policy.Reputation {
-	l := g.lookup(x, a)
-	l.URLs, l.Report, l.At = x.sources(), report, now
-	r, err := l.Reputation(g.closing)
-	if err != nil {
-		g.Logger.Error("looking an update up in the feeds", zap.Error(err))
-	}
-	return r
-}
-
 func (g *Gate) lookup(x *transit, a *verify.Artifact) *Lookup {
-	return &Lookup{View: g.view(), Feeds: x.plan.Feeds, Artifact: a, Sums: g.sums}
+	return &Lookup{View: g.Inquirer.view(), Feeds: x.plan.Feeds, Artifact: a, Sums: g.Inquirer.Sums}
 }
 
 // view is what feeds say now.

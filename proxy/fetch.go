@@ -159,6 +159,7 @@ func (g *Gate) receive(ctx context.Context, f *flight, resp *http.Response) {
 	f.mu.Lock()
 	f.total = resp.ContentLength
 	f.mu.Unlock()
+	f.private = !shareable(x.req) || unshared(resp.Header)
 	if f.shared && unshared(resp.Header) {
 		g.flights.reserve(f)
 		f.classify(flightPrivate)

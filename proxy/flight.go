@@ -43,6 +43,8 @@ type flight struct {
 	begins   verify.Format // what the first bytes alone say
 	item     *quarantine.Item
 	artifact *verify.Artifact
+	private  bool               // the answer was for its leader alone, by the request or by the response
+	again    *again             // it is no fetch: an update in quarantine is judged again
 	object   *quarantine.Object // to remember once it is settled; nil if there is nothing to revalidate it by
 	reports  flightReports
 	judged   atomic.Bool

@@ -32,8 +32,16 @@ type GateOptions struct {
 	// Feeds returns what the policy's feeds say now; nil means that none was ever loaded.
 	Feeds    func() *reputation.View
 	Releases *Releases // standing releases given by hand
-	Metrics  *Metrics
-	Logger   *zap.Logger
+	// Open reports whether updates are opened although the policy does not ask for it: what is recalled may be inside. nil: never.
+	Open func() bool
+	// Inquirer is whom the gate asks about updates besides; nil means nobody. What it lacks of Feeds, Releases and the like, it
+	// gets from here.
+	Inquirer *Inquirer
+	// Advance has history know of a decision that is in the log, with the report that it was made by, before anybody hears of it;
+	// nil where nothing is remembered.
+	Advance func(audit.Record, *verify.Report)
+	Metrics *Metrics
+	Logger  *zap.Logger
 
 	MaxUpdate int64            // bytes of the largest update; 0 means 8 GiB
 	Budget    time.Duration    // for fetching and examining one update, with or without its client; 0 means 2 h
@@ -50,7 +58,8 @@ type Gate struct {
 	receipts  *receipts
 	reports   *reports
 	sidecars  *sidecarCache
-	sums      *Sums
+	turns     turns
+	ripening  *Ripening
 	trust     atomic.Pointer[trusted]
 	// remembered is the memory as it is; verifiers are given one that tells the log what advances it.
 	remembered verify.Memory
@@ -101,8 +110,9 @@ func NewGate(o GateOptions) (*Gate, error) {
 		receipts:    newReceipts(o.Now),
 		reports:     newReports(),
 		sidecars:    newSidecarCache(),
-		sums:        new(Sums),
 	}
+	g.Inquirer = inquirerOf(g)
+	g.ripening = newRipening(g)
 	g.remembered, g.Memory = o.Memory, learning{o.Memory, g}
 	g.closing, g.close = context.WithCancel(context.Background())
 	return g, nil

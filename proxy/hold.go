@@ -98,7 +98,7 @@ func (g *Gate) land(ctx context.Context, f *flight, item *quarantine.Item, taps 
 	}
 	f.artifact.Format = formatOf(f.artifact)
 	f.artifact.Role = g.Examiner.Classify(f.artifact)
-	f.reports.under(ctx, g, x, f.artifact, g.trustUnder(x.policy).only(x.plan.Anchors))
+	x.inquiry(ctx, f)
 	if err := g.lookup(x, f.artifact).Prepare(ctx); err != nil {
 		g.Logger.Warn("preparing to look an update up in the feeds", zap.Error(err)) // it is tried again for the verdict
 	}

@@ -45,8 +45,12 @@ type Metrics struct {
 	refreshes     *prometheus.CounterVec
 	failing       *prometheus.GaugeVec
 
+	historyMetrics
+
 	mu    sync.Mutex
 	codes map[string]bool
+
+	hand byHandMetrics
 }
 
 // NewMetrics makes metrics in a registry of their own, with those of the Go runtime and the process.
@@ -86,11 +90,14 @@ func NewMetrics() *Metrics {
 			Help: "What came of keeping repositories and trusted roots up to date: changed, unchanged, failed, timeout, crashed."}, []string{"method", "result"}),
 		failing: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sallyport_refresh_failing",
 			Help: "Anchors whose repository or trusted root could not be brought up to date when that was tried last."}, []string{"method"}),
-		codes: map[string]bool{},
+		codes:          map[string]bool{},
+		historyMetrics: newHistoryMetrics(),
 	}
+	m.historyMetrics.register(m.Registry)
 	m.Registry.MustRegister(m.requests, m.clientBytes, m.originBytes, m.tunnelBytes, m.hold, m.verdict, m.flights, m.open,
 		m.openTunnels, m.evictions, m.handshakes, m.panics, m.cacheHits, m.findings, m.policyLoads, m.recordErrors, m.refreshes, m.failing,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.hand = newByHandMetrics(m.Registry)
 	return m
 }
 

@@ -19,13 +19,7 @@ func (x *transit) outgoing(ctx context.Context, f *flight, known quarantine.Obje
 		out.Header.Del(name)
 	}
 	if f.shared && x.plan.Scope != "" {
-		out.Header = http.Header{}
-		for _, name := range []string{"User-Agent", "Via", "Cache-Control", "Pragma"} {
-			if v := x.req.Header[name]; len(v) > 0 {
-				out.Header[name] = v
-			}
-		}
-		out.Header.Set("Accept", upstreamAccept(x.req.Header))
+		out.Header = x.impersonal()
 	}
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header.Set("User-Agent", "") // none, rather than Go's own
@@ -52,4 +46,15 @@ func upstreamAccept(h http.Header) string {
 	default:
 		return a
 	}
+}
+
+// impersonal returns those fields of the request that tell nobody who asks: all that a shared fetch for a channel sends.
+func (x *transit) impersonal() http.Header {
+	h := http.Header{"Accept": {upstreamAccept(x.req.Header)}}
+	for _, name := range []string{"User-Agent", "Via", "Cache-Control", "Pragma"} {
+		if v := x.req.Header[name]; len(v) > 0 {
+			h[name] = v
+		}
+	}
+	return h
 }

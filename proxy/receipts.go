@@ -24,6 +24,7 @@ type receiptKey struct {
 	action policy.Action
 	rule   string
 	why    verify.Digest // of the reasons: what is refused for something else by now has a record of its own
+	where  verify.Digest // of the address and the file's name, and whether it was for this client alone: views are found by them
 }
 
 // receipts keeps the receipts of the last minutes, so that a client that asks again and again fills no log.

@@ -51,13 +51,14 @@ type redirect struct {
 	hops   int
 	until  time.Time
 	origin *url.URL   // where it began: the last URL on the way that a channel names
+	first  *url.URL   // what was asked for first on the way; nil if it is too long to be kept
 	way    []*url.URL // all URLs on all the ways there, without queries, each once: a later way does not undo an earlier one
 }
 
 // size is how many bytes its URLs have. What entries share is counted for each.
 func (e redirect) size() int {
 	n := 0
-	for _, u := range append(e.way[:len(e.way):len(e.way)], e.origin) {
+	for _, u := range append(e.way[:len(e.way):len(e.way)], e.origin, e.first) {
 		if u != nil {
 			n += len(u.Host) + len(u.Path) + len(u.RawPath) + len(u.RawQuery)
 		}
@@ -105,6 +106,16 @@ func (r *redirects) cameFrom(c policy.Client, u *url.URL) (origin *url.URL, way 
 	return latest(entries).origin, ways(entries)
 }
 
+// began returns what c asked for first on the last way to u; nil if there was none.
+func (r *redirects) began(c policy.Client, u *url.URL) *url.URL {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.by[c]; l != nil {
+		return latest(current(l.targets[targetKey(u)], r.now())).first
+	}
+	return nil
+}
+
 // latest returns that of the entries which was made last.
 func latest(entries []redirect) redirect {
 	var last redirect
@@ -126,8 +137,11 @@ func (r *redirects) carry(c policy.Client, from, to *url.URL, scope string, orig
 	if l == nil {
 		l = &led{targets: map[verify.Digest][]redirect{}, hosts: map[string]time.Time{}}
 	}
-	entry := redirect{scope: scope, hops: 1, until: now.Add(redirectLife), origin: withoutSecrets(origin)}
+	entry := redirect{scope: scope, hops: 1, until: now.Add(redirectLife), origin: withoutSecrets(origin), first: withoutSecrets(from)}
 	before := current(l.targets[targetKey(from)], now)
+	if len(before) > 0 {
+		entry.first = latest(before).first
+	}
 	for _, e := range before {
 		entry.hops = max(entry.hops, e.hops+1)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/sallyport-project/sallyport/internal/printable"
+	"github.com/sallyport-project/sallyport/policy"
 )
 
 // form is the shape of an answer's body.
@@ -90,6 +91,8 @@ type problem struct {
 	SHA256  string `json:"sha256,omitempty"`
 	Policy  string `json:"policy,omitempty"`
 	Release string `json:"release,omitempty"` // how to ask for a release
+	// Changes are sentences about what is different from the release before and counts against this one.
+	Changes []string `json:"changes,omitempty"`
 }
 
 func (f refusal) problem() problem {
@@ -97,7 +100,7 @@ func (f refusal) problem() problem {
 		Type: problemBase + f.Kind, Status: f.Status,
 		Title: printable.Text(f.Title, 100), Detail: printable.Text(f.Detail, 1000),
 		Channel: printable.Text(f.Channel, 200), Rule: printable.Text(f.Rule, 200), Record: printable.Text(f.Record, 100),
-		Release: f.howToAsk(),
+		Release: f.howToAsk(), Changes: f.Changes,
 	}
 	if !f.SHA256.IsZero() {
 		p.SHA256 = f.SHA256.String()
@@ -115,6 +118,9 @@ func (f refusal) howToAsk() string {
 		record = f.Record // it stands in a command here
 	}
 	switch {
+	case f.Kind == kindQuarantined && record != "" && !f.Ripe.IsZero():
+		return "It is let through by itself from " + policy.RipeFrom(f.Ripe) + " on, if nothing but time passes: try again then. If it must pass before, give the record " + record +
+			" to whoever runs this proxy; they can let it through with: sallyport quarantine release " + record + " --reason WHY"
 	case f.Kind == kindQuarantined && record != "":
 		return "Give the record " + record + " to whoever runs this proxy; they can look at the file and let it through with: sallyport quarantine release " + record + " --reason WHY"
 	case f.Kind == kindBlocked && record != "":
@@ -151,10 +157,14 @@ func (f refusal) body(as form) []byte {
 func (p problem) text() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "Sallyport: %s\n", p.Title)
-	for _, line := range []struct{ name, value string }{
-		{"", p.Detail}, {"type: ", p.Type}, {"channel: ", p.Channel}, {"rule: ", p.Rule},
-		{"record: ", p.Record}, {"sha256: ", p.SHA256}, {"policy: ", p.Policy}, {"", p.Release},
-	} {
+	type line struct{ name, value string }
+	lines := []line{{"", p.Detail}}
+	for _, c := range p.Changes {
+		lines = append(lines, line{"changed: ", c})
+	}
+	lines = append(lines, line{"type: ", p.Type}, line{"channel: ", p.Channel}, line{"rule: ", p.Rule},
+		line{"record: ", p.Record}, line{"sha256: ", p.SHA256}, line{"policy: ", p.Policy}, line{"", p.Release})
+	for _, line := range lines {
 		if line.value != "" {
 			b.WriteString(line.name + line.value + "\n")
 		}

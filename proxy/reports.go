@@ -44,28 +44,29 @@ type reports struct {
 
 type keptReport struct {
 	report verify.Report
+	stored verify.Digest // under which it is in the store; zero if it is not
 	made   time.Time
 }
 
 func newReports() *reports { return &reports{by: map[reportKey]keptReport{}} }
 
-func (r *reports) recall(k reportKey, now time.Time) (verify.Report, bool) {
+func (r *reports) recall(k reportKey, now time.Time) (verify.Report, verify.Digest, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	kept, ok := r.by[k]
 	if !ok {
-		return verify.Report{}, false
+		return verify.Report{}, verify.Digest{}, false
 	}
 	end := kept.report.NotAfter()
 	if now.Before(kept.made) || now.Sub(kept.made) > reportLife || !end.IsZero() && now.After(end) {
 		delete(r.by, k)
-		return verify.Report{}, false
+		return verify.Report{}, verify.Digest{}, false
 	}
-	return kept.report, true
+	return kept.report, kept.stored, true
 }
 
 // keep stores a report, unless it may be another one the next time.
-func (r *reports) keep(k reportKey, report verify.Report, now time.Time) {
+func (r *reports) keep(k reportKey, report verify.Report, stored verify.Digest, now time.Time) {
 	if len(report.Evidence) > 0 {
 		return
 	}
@@ -79,7 +80,7 @@ func (r *reports) keep(k reportKey, report verify.Report, now time.Time) {
 	if len(r.by) >= reportsMax {
 		clear(r.by)
 	}
-	r.by[k] = keptReport{report, now}
+	r.by[k] = keptReport{report, stored, now}
 }
 
 // askedMemory notices whether a verifier has looked at what is remembered.

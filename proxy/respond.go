@@ -68,6 +68,8 @@ type refusal struct {
 	Record     string        // id of the record in the log
 	SHA256     verify.Digest // of the artifact
 	Policy     verify.Digest // of the policy file in force
+	Changes    []string      // what counts against the artifact compared with the release before, in sentences
+	Ripe       time.Time     // when the artifact is let through if nothing but time passes; zero: never
 	RetryAfter time.Duration // 0 means that trying again is not suggested
 	ProxyError string        // "" means the kind's own
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/verify"
 )
 
@@ -64,6 +65,10 @@ func TestAnswersAreAsPromised(t *testing.T) {
 		"auth":        {Kind: kindAuth, Detail: "this proxy asks for a user and a password"},
 		"hostile": {Kind: kindQuarantined, Detail: "<script>alert(1)</script>\r\nSet-Cookie: a=b\x1b[2J\u202e\"quoted\\\" ünïcode", Channel: "a\nb",
 			Rule: "<b>", Record: "1; rm -rf /\r\n", SHA256: someDigest},
+		"changed": {Kind: kindQuarantined, Detail: "3cx.msi has something inside that is wrong", Channel: "3cx", Rule: "channel 3cx", Record: "0003", SHA256: someDigest,
+			Changes: changesInBrief([]policy.Changes{{Counts: policy.ChangedCounts{Unsigned: 1, Actions: 1}, Files: policy.ChangedFiles{
+				Unsigned: []policy.ChangedFile{{Path: "<b>d3dcompiler_47.dll\u202e\r\nSet-Cookie: a=b", Notes: []string{"was signed by Microsoft Corporation; now by nobody"}}},
+				Actions:  []string{"postinstall (new): node x.js"}}}})},
 	} {
 		for form, accept := range askFor {
 			golden(t, name+"."+form, f.response(asking(accept)))
@@ -130,6 +135,25 @@ func checkClean(t *testing.T, evil string, resp *http.Response, body []byte) {
 	}
 	if bytes.ContainsAny(body, "\x00\x1b\u202e") || len(body) > 10_000 {
 		t.Errorf("%.20q: body of %d bytes", evil, len(body))
+	}
+}
+
+func TestRefusalSaysWhenItEndsByItself(t *testing.T) {
+	ripe := time.Date(2026, 12, 4, 10, 0, 1, 0, time.UTC)
+	for _, c := range []struct {
+		refusal
+		want, not string
+	}{
+		{refusal{Kind: kindQuarantined, Record: "01M8", Ripe: ripe}, "by itself from 2026-12-04 10:01 UTC on", "look at the file"},
+		{refusal{Kind: kindQuarantined, Record: "01M8"}, "quarantine release 01M8", "by itself"},
+		{refusal{Kind: kindBlocked, Record: "01M8", Ripe: ripe}, "was not kept", "by itself"},
+	} {
+		for _, as := range []form{formText, formJSON, formPage} {
+			body := string(c.refusal.settled().body(as))
+			if !strings.Contains(body, c.want) || strings.Contains(body, c.not) {
+				t.Errorf("want %q and not %q in\n%s", c.want, c.not, body)
+			}
+		}
 	}
 }
 

@@ -47,6 +47,9 @@ func (x *transit) renew() {
 	if p := x.gate.Policy(); p != x.policy {
 		x.policy, x.plan = p, p.Plan(x.ask)
 	}
+	if open := x.gate.Open; open != nil && open() {
+		x.plan.Contents = true
+	}
 }
 
 // planned returns the refusal that the plan holds, or nil.

@@ -22,13 +22,13 @@ func newAudit() *cobra.Command {
 	var s settings
 	cmd := &cobra.Command{Use: "audit", Short: "Read the audit log and prove that it is whole", Args: cobra.ArbitraryArgs, RunE: group}
 	s.addTo(cmd)
-	cmd.AddCommand(newAuditList(&s), newAuditShow(&s), newAuditVerify(&s), newAuditExport(&s), newAuditWho(&s), newAuditCheckpoint(&s))
+	cmd.AddCommand(newAuditList(&s), newAuditShow(&s), newAuditVerify(&s), newAuditExport(&s), newAuditWho(&s), newAuditCheckpoint(&s), newAuditRecall(&s))
 	return cmd
 }
 
 // What --kind and --action can be.
 var (
-	recordKinds     = []string{"decision", "delivery", "release", "reject", "policy", "tunnel", "ca", "learn", "start", "stop"}
+	recordKinds     = []string{"decision", "delivery", "release", "reject", "policy", "tunnel", "ca", "learn", "recall", "regret", "approval", "start", "stop"}
 	decisionActions = []string{"allow", "quarantine", "block"}
 )
 
@@ -40,7 +40,7 @@ type filterFlags struct {
 
 func (f *filterFlags) addTo(cmd *cobra.Command, limit int, limitHelp string) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.kind, "kind", "", "only records of this `KIND`: decision, delivery, release, reject, policy, tunnel, ca, learn, start or stop")
+	flags.StringVar(&f.kind, "kind", "", "only records of this `KIND`: decision, delivery, release, reject, policy, tunnel, ca, learn, recall, regret, approval, start or stop")
 	flags.StringVar(&f.action, "action", "", "only decisions with this `ACTION`: allow, quarantine or block")
 	flags.StringVar(&f.channel, "channel", "", "only records of this channel")
 	flags.StringVar(&f.since, "since", "", "not before this `TIME`, or how long ago, like 24h or 7d")
@@ -130,6 +130,7 @@ func newAuditShow(s *settings) *cobra.Command {
 				return printJSON(cmd.OutOrStdout(), rec)
 			}
 			printRecord(cmd.OutOrStdout(), rec)
+			printAccesses(cmd.Context(), cmd.OutOrStdout(), dir, rec)
 			return nil
 		},
 	}
@@ -242,37 +243,6 @@ func newAuditExport(s *settings) *cobra.Command {
 	f.addTo(cmd, 0, "at most so many records; 0 for all")
 	cmd.Flags().StringVar(&format, "format", audit.FormatJSONL, "jsonl or csv")
 	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{audit.FormatJSONL, audit.FormatCSV}, cobra.ShellCompDirectiveNoFileComp))
-	return cmd
-}
-
-func newAuditWho(s *settings) *cobra.Command {
-	var asJSON bool
-	var limit int
-	cmd := &cobra.Command{
-		Use:   "who SHA256|FILE",
-		Short: "List who asked for an artifact, who received it and what was decided about it",
-		Args:  exactly(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			_, dir, err := s.loadExisting()
-			if err != nil {
-				return err
-			}
-			digest, err := digestOf(args[0])
-			if err != nil {
-				return err
-			}
-			records, err := audit.Who(cmd.Context(), dir.log(), digest, limit)
-			if err != nil {
-				return err
-			}
-			if len(records) == 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "sallyport: the log has nothing about %s\n", digest)
-			}
-			return listRecords(cmd.OutOrStdout(), records, asJSON)
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON document a line")
-	cmd.Flags().IntVar(&limit, "limit", 1000, "at most so many records")
 	return cmd
 }
 

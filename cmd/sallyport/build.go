@@ -18,6 +18,9 @@ import (
 // build puts the proxy together: upstream, gate, server.
 func (r *running) build() (err error) {
 	c := r.config
+	if err = r.openAlerts(); err != nil {
+		return err
+	}
 	if r.upstream, err = buildUpstream(c, r.listeners.own); err != nil {
 		return err
 	}
@@ -34,13 +37,21 @@ func (r *running) build() (err error) {
 	if err = r.owner.dir.emptySpool(); err != nil {
 		return err
 	}
+	r.catchUp()
 	ex := examiner(c, r.logger)
 	ex.Limits.Dir = r.owner.dir.spool()
+	if r.lookups, err = openLookups(r.owner.dir, r.upstream, false, c.now, r.metrics.WatchLookups()); err != nil {
+		return err
+	}
+	asked := inquirer(r.owner.dir, r.owner.ledger, r.owner.reports)
+	asked.Lookup = r.lookups.ask
+	asked.Scan = r.openScanners(ex).Scan
 	r.gate, err = proxy.NewGate(proxy.GateOptions{
 		Policy: r.policy.current.Load, Upstream: r.upstream, Vault: r.owner.vault, Append: r.owner.append,
-		Examiner: ex, Trust: trust, Revocations: r.revocations, Feeds: r.feeds.View, Memory: r.owner.memory, Releases: r.owner.releases,
+		Examiner: ex, Trust: trust, Revocations: r.revocations, Feeds: r.feeds.View, Memory: r.owner.memory, Releases: r.owner.releases, Open: r.owner.recalled.any,
 		Metrics: r.metrics, Logger: r.logger.Named("gate"),
-		MaxUpdate: int64(c.Limits.Update), Budget: time.Duration(c.Timeouts.Update),
+		Inquirer: asked, Advance: r.owner.advance,
+		MaxUpdate: int64(c.Limits.Update), Budget: time.Duration(c.Timeouts.Update), Now: c.now,
 	})
 	if err != nil {
 		return err

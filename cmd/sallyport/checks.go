@@ -30,8 +30,10 @@ func (r *running) checks() []console.Check {
 		}},
 		{Name: "policy", Look: r.policy.health},
 		{Name: "feeds", Look: r.feedsHealth},
+		{Name: "scanners", Look: r.scannersHealth},
 		{Name: "sources", Look: r.sourcesHealth},
 		{Name: "log", Look: r.logHealth},
+		{Name: "history", Look: r.historyHealth},
 		{Name: "vault", Look: r.vaultHealth},
 		{Name: "disk", Look: r.diskHealth},
 	}

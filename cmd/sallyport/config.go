@@ -37,6 +37,10 @@ type config struct {
 	Upstream upstreamConfig `yaml:"upstream"`
 	// Auth asks clients for credentials.
 	Auth authConfig `yaml:"auth"`
+	// Approvers are the people whose word counts where the policy asks for several.
+	Approvers approversConfig `yaml:"approvers"`
+	// Alerts are where others are told at once of what happens.
+	Alerts []alertConfig `yaml:"alerts"`
 	// Trust replaces built-in trust roots.
 	Trust trustConfig `yaml:"trust"`
 	// Limits bounds what clients and origins may use.
@@ -45,6 +49,17 @@ type config struct {
 	Timeouts timeoutsConfig `yaml:"timeouts"`
 	// ShutdownGrace is how long downloads in flight may go on after the signal to stop; default 30s.
 	ShutdownGrace duration `yaml:"shutdown_grace"`
+
+	now              func() time.Time // the clock; nil means time.Now
+	confirmLoosening string           // who puts the policy in force although it loosens; empty: nobody
+}
+
+// clock returns the time.
+func (c config) clock() time.Time {
+	if c.now == nil {
+		return time.Now()
+	}
+	return c.now()
 }
 
 type logConfig struct {
@@ -193,6 +208,7 @@ func (c *config) check(p *problems) {
 	if c.CA.Cert != "" && c.CA.NameConstraints {
 		p.add("ca.name_constraints", "only our own CA can be given name constraints, not the one in ca.cert")
 	}
+	c.checkAlerts(p)
 	if c.Listen == "" {
 		p.add("listen", `the proxy needs an address to listen on; "off" is for the console only`)
 	}
@@ -232,6 +248,10 @@ func (c *config) fill() {
 // relativeTo makes the file names absolute that the file gives relative to its own folder.
 func (c *config) relativeTo(dir string) {
 	names := []*string{&c.State, &c.Policy, &c.CA.Cert, &c.CA.Key, &c.Auth.Htpasswd, &c.Trust.CodeSigning, &c.Trust.Timestamping}
+	names = append(names, &c.Approvers.Htpasswd)
+	for i := range c.Alerts {
+		names = append(names, &c.Alerts[i].WebhookFile, &c.Alerts[i].TokenFile, &c.Alerts[i].CA)
+	}
 	for i := range c.Upstream.Roots {
 		names = append(names, &c.Upstream.Roots[i])
 	}

@@ -174,18 +174,19 @@ func (r *drillRange) readPolicy(path string) (*policy.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
+	catalogue := policy.WithCatalogue(drillFiles{configs.Files(), public})
 	if path == "" {
 		data, err := configs.Policy()
 		if err != nil {
 			return nil, err
 		}
-		return policy.Parse("built-in "+configs.PolicyName, drillFiles{configs.Files(), public}, data)
+		return policy.Parse("built-in "+configs.PolicyName, drillFiles{configs.Files(), public}, data, catalogue)
 	}
 	data, err := readSmall(path, maxPolicy)
 	if err != nil {
 		return nil, fmt.Errorf("reading policy: %w", err)
 	}
-	p, err := policy.Parse(path, drillFiles{&namedFiles{folder: filepath.Dir(path)}, public}, data)
+	p, err := policy.Parse(path, drillFiles{&namedFiles{folder: filepath.Dir(path)}, public}, data, catalogue)
 	return p, advisePolicy(err)
 }
 

@@ -28,7 +28,7 @@ func attackTanStack() drillAttack {
 		name: "tanstack", title: "May 2026: a malicious release with valid provenance, by the right builder", hosts: []string{registryHost}, own: true,
 		story: "On 11 May 2026 84 malicious versions of TanStack's packages were built and attested by the project's own workflow, into which the attackers had got their code (CVE-2026-45321). Provenance says by " +
 			"what a file was built and from which source, and all of it was true. No signature, no statement and no log tells such a release from a good one, and so this drill shows it getting through. What would have helped " +
-			"is age, since the release was known for what it was within hours, which this version does not evaluate (min_age), or somebody who looks at what the scripts inside do, which Sallyport does not. " +
+			"is age: the release was known for what it was within hours, and a policy with min_age, which this one does not ask for, holds what is not yet known for so long. Or somebody who looks at what the scripts inside do, which Sallyport does not. " +
 			"What helps afterwards is a deny rule with its digest.",
 		stage: stageTanStack, controls: controlsTanStack,
 	}

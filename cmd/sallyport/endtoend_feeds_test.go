@@ -188,5 +188,6 @@ func TestFeedsComeWithThePolicy(t *testing.T) {
 		t.Errorf("%s", got.body)
 	}
 	g.replace("policy.yaml", without)
+	g.confirmLoosening()
 	g.until("https://dl.example/tool.exe", "200")
 }

@@ -80,6 +80,14 @@ func (g *gateway) write(name, text string) {
 // start writes the configuration and runs the proxy until the test ends.
 func (g *gateway) start() {
 	g.t.Helper()
+	g.configure()
+	g.run()
+	g.t.Cleanup(g.stop)
+}
+
+// configure writes the configuration.
+func (g *gateway) configure() {
+	g.t.Helper()
 	g.address = freeAddress(g.t)
 	var c strings.Builder
 	fmt.Fprintf(&c, "listen: %s\nconsole: \"off\"\nstate: state\npolicy: policy.yaml\nupstream:\n  roots: [%s]\n", g.address, testCA(g.t).file)
@@ -100,8 +108,6 @@ func (g *gateway) start() {
 	}
 	c.WriteString(g.upstream)
 	g.write("sallyport.yaml", c.String()+g.config)
-	g.run()
-	g.t.Cleanup(g.stop)
 }
 
 // run starts the process and waits until it listens.

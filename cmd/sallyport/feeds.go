@@ -19,6 +19,7 @@ import (
 	"github.com/sallyport-project/sallyport/policy/audit"
 	"github.com/sallyport-project/sallyport/policy/reputation"
 	"github.com/sallyport-project/sallyport/proxy"
+	"github.com/sallyport-project/sallyport/proxy/alert"
 	"github.com/sallyport-project/sallyport/proxy/console"
 )
 
@@ -48,10 +49,16 @@ func checkFeeds(ctx context.Context, p *policy.Policy, path string, known []repu
 		}
 		summary, err := reputation.Check(ctx, f, time.Now())
 		for _, problem := range summary.Problems {
-			notes = append(notes, fmt.Sprintf("feed %s: cannot read %s", f.Name, problem))
+			if err == nil { // else the error names the first
+				notes = append(notes, fmt.Sprintf("%s:%d:%d: feed %s: cannot read %s (in %s)", path, places[i].Line, places[i].Position, f.Name, problem, places[i].File))
+			}
 		}
 		if err != nil {
-			wrong = append(wrong, policy.Error{File: path, Line: places[i].Line, Column: places[i].Position, Message: printable.Text(err.Error(), 500)})
+			e := policy.Error{File: path, Line: places[i].Line, Column: places[i].Position, Message: printable.Text(err.Error(), 500)}
+			if errors.Is(err, fs.ErrNotExist) {
+				e.Hint = "file names are relative to the policy file"
+			}
+			wrong = append(wrong, e)
 		}
 	}
 	if len(wrong) > 0 {
@@ -65,16 +72,20 @@ type policyFeeds struct {
 	*reputation.Feeds
 	path    string
 	inForce []reputation.Feed
+
+	ignore  func(*policy.Policy) // is told which policy's lists are looked at
+	current func() *policy.Policy
 }
 
 // openFeeds takes up the lists of the policy in force. Lists at URLs are asked for once r is being watched.
 func (r *running) openFeeds() error {
 	defined := feedsOf(r.policy.current.Load(), r.policy.path)
+	r.owner.ignoreFeeds(r.policy.current.Load())
 	feeds, err := reputation.Open(context.Background(), defined, reputation.Options{Dir: r.owner.dir.feeds(), Transport: r.upstream, Tell: r.tellFeed})
 	if err != nil {
 		return fmt.Errorf("opening the feeds: %w", err)
 	}
-	r.feeds = &policyFeeds{feeds, r.policy.path, defined}
+	r.feeds = &policyFeeds{feeds, r.policy.path, defined, r.owner.ignoreFeeds, r.policy.current.Load}
 	r.policy.prepare = r.feeds.prepare
 	r.metrics.WatchFeeds(func() []reputation.State { return feeds.View().States(time.Now()) })
 	return nil
@@ -94,12 +105,16 @@ func (f *policyFeeds) prepare(p *policy.Policy) (settled func(inForce bool) erro
 			both = append(both, old)
 		}
 	}
+	f.ignore(p)
 	if err := f.Configure(ctx, both); err != nil {
+		f.ignore(f.current())
 		return nil, fmt.Errorf("taking up the feeds: %w", err)
 	}
 	return func(inForce bool) error {
 		if inForce {
 			f.inForce = next
+		} else {
+			f.ignore(f.current())
 		}
 		return f.Configure(ctx, f.inForce)
 	}, nil
@@ -108,8 +123,10 @@ func (f *policyFeeds) prepare(p *policy.Policy) (settled func(inForce bool) erro
 // tellFeed writes down what has become of a list.
 func (r *running) tellFeed(n reputation.Notice) {
 	fields := []zap.Field{zap.String("feed", n.Feed), zap.String("what", string(n.What)), zap.String("text", printable.Text(n.Text, 500)), zap.Int("entries", n.Entries)}
+	r.owner.regrets.Changed(n)
 	if n.What == reputation.Failed || n.What == reputation.TurnedOld {
 		r.logger.Warn("feed", fields...)
+		r.alerts.Tell(alert.OfFeed(n.Feed, string(n.What), n.Text, n.At))
 	} else {
 		r.logger.Info("feed", fields...)
 	}
@@ -140,7 +157,6 @@ func (r *running) feedsHealth(context.Context) (console.Health, string) {
 // openFeeds takes up the lists of the policy as a server has kept them, and as they are in files, without changing anything.
 func (f *verifyFlags) openFeeds(cmd *cobra.Command, dir stateDir, path string, j *judge) error {
 	if len(j.plan.Feeds) == 0 {
-		j.feeds = new(reputation.View)
 		return nil
 	}
 	o := reputation.Options{ReadOnly: true, Now: func() time.Time { return j.at }}
@@ -151,9 +167,9 @@ func (f *verifyFlags) openFeeds(cmd *cobra.Command, dir stateDir, path string, j
 	if err != nil {
 		return fmt.Errorf("opening the feeds: %w", err)
 	}
-	j.feeds = feeds.View()
+	j.inquirer.Feeds = feeds.View
 	for _, name := range j.plan.Feeds {
-		if s := j.feeds.State(name, j.at); s.Status != reputation.Fresh {
+		if s := feeds.View().State(name, j.at); s.Status != reputation.Fresh {
 			fmt.Fprintf(cmd.ErrOrStderr(), "sallyport: feed %s is %s: %s\n", name, s.Status, printable.Text(s.Reason, 500))
 		}
 	}

@@ -23,8 +23,13 @@ type operator interface {
 	Export(ctx context.Context, id string, w io.Writer) error
 	Release(context.Context, console.Order) (console.Done, error)
 	Reject(context.Context, console.Order) (console.Done, error)
+	Standing(context.Context) ([]console.Standing, error)
+	Waiting(context.Context) ([]console.Asked, error)
+	Approve(ctx context.Context, request string, who console.Credential) (console.Done, error)
+	Recall(context.Context, console.RecallOrder) (console.RecallDone, error)
 	RotateCA(ctx context.Context, by string) (mitm.Info, error)
 	Backup(context.Context, io.Writer) error
+	Reload(context.Context, console.ReloadOrder) (console.Reloaded, error)
 }
 
 var (
@@ -60,7 +65,10 @@ func withOwner(cmd *cobra.Command, c config, dir stateDir, do func(*owner) error
 	if err != nil {
 		return adviseLocked(err, dir)
 	}
-	return errors.Join(do(o), o.close())
+	queued := o.queueAlerts()
+	err = do(o)
+	queued()
+	return errors.Join(err, o.close())
 }
 
 // adviseLocked says what to do about a state directory that another process has.

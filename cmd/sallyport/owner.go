@@ -8,11 +8,16 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 
+	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/policy/audit"
+	"github.com/sallyport-project/sallyport/policy/reputation/ledger"
+	"github.com/sallyport-project/sallyport/policy/reputation/regret"
 	"github.com/sallyport-project/sallyport/proxy"
+	"github.com/sallyport-project/sallyport/proxy/alert"
 	"github.com/sallyport-project/sallyport/proxy/console"
 	"github.com/sallyport-project/sallyport/proxy/mitm"
 	"github.com/sallyport-project/sallyport/proxy/quarantine"
@@ -30,6 +35,18 @@ type owner struct {
 	logger *zap.Logger
 
 	releases *proxy.Releases // standing ones, from the log
+	ledger   *ledger.Ledger  // what the log tells of updates
+	reports  *audit.Reports  // by which they were judged
+
+	approvers *userFile                       // whose word counts where the policy asks for several; nil is nobody
+	approvals *console.Approvals              // what waits for people to agree
+	regrets   *regret.Tracker                 // finds out who got what turns out to be bad
+	recalled  recalledDigests                 // what is recalled
+	harmless  atomic.Pointer[map[string]bool] // feeds that are not of what is bad
+
+	inForce   func() *policy.Policy           // the policy in force; nil where no server runs
+	told      func(audit.Record)              // is told of every record that was appended; nil: nobody is
+	regretted func(audit.Record, alert.Event) // is told of every regret, and who got it; nil: nobody is
 
 	mu          sync.Mutex // guards appendError
 	appendError error      // of the last attempt to append; nil if it succeeded
@@ -49,7 +66,7 @@ func openOwner(c config, dir stateDir, logger *zap.Logger) (_ *owner, err error)
 	if o.lock, err = dir.acquire(); err != nil {
 		return nil, err
 	}
-	o.log, err = audit.Open(dir.log(), audit.Options{Warn: func(err error) { logger.Warn("audit log", zap.Error(err)) }})
+	o.log, err = audit.Open(dir.log(), audit.Options{Now: c.now, Warn: func(err error) { logger.Warn("audit log", zap.Error(err)) }})
 	if err != nil {
 		if errors.Is(err, audit.ErrBroken) {
 			err = advise(err, "`sallyport audit verify` says where; nothing is appended to a broken log, and without a log nothing is released")
@@ -57,7 +74,7 @@ func openOwner(c config, dir stateDir, logger *zap.Logger) (_ *owner, err error)
 		return nil, err
 	}
 	o.vault, err = quarantine.Open(dir.vault(), quarantine.Options{
-		Quota: int64(c.Limits.Vault), QuarantineQuota: int64(c.Limits.Quarantine), ClientShare: int64(c.Limits.Client), Lost: o.lost,
+		Quota: int64(c.Limits.Vault), QuarantineQuota: int64(c.Limits.Quarantine), ClientShare: int64(c.Limits.Client), Lost: o.lost, Now: c.now,
 	})
 	if err != nil {
 		return nil, err
@@ -65,12 +82,22 @@ func openOwner(c config, dir stateDir, logger *zap.Logger) (_ *owner, err error)
 	if o.memory, err = proxy.NewMemory(dir.memory()); err != nil {
 		return nil, err
 	}
+	if err = o.openHistory(); err != nil {
+		return nil, err
+	}
+	o.openRegrets()
+	if err = o.recalled.load(context.Background(), dir); err != nil {
+		return nil, err
+	}
+	if err = o.openApprovals(); err != nil {
+		return nil, err
+	}
 	return o, recallReleases(context.Background(), dir, o.releases)
 }
 
 // close closes everything that is open, and gives up the lock last.
 func (o *owner) close() error {
-	var errs []error
+	errs := []error{o.closeHistory()}
 	if o.log != nil {
 		errs = append(errs, o.log.Close())
 	}
@@ -117,6 +144,17 @@ func (o *owner) append(r audit.Record) (audit.Receipt, error) {
 	o.mu.Lock()
 	o.appendError = err
 	o.mu.Unlock()
+	if err == nil && r.Kind == audit.KindRecall {
+		r.ID, r.Time = receipt.ID(), receipt.Time()
+		o.ledger.Add(r, nil)
+	}
+	if err == nil && r.Kind == audit.KindRecall {
+		o.recalled.see(&r)
+	}
+	if err == nil && o.told != nil {
+		r.ID, r.Time = receipt.ID(), receipt.Time()
+		o.told(r)
+	}
 	return receipt, err
 }
 
@@ -172,5 +210,6 @@ func (o *owner) operator(reload func() error) *console.Operator {
 		Releases: o.releases,
 		Rotate:   func() (mitm.Info, error) { return o.rotate(reload) },
 		Snapshot: o.snapshot,
+		Approval: o.approval, Approvals: o.approvals, Recalls: historyRecalls{o}, Now: o.config.now,
 	}
 }

@@ -19,8 +19,10 @@ import (
 	"github.com/sallyport-project/sallyport/internal/printable"
 	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/policy/audit"
+	"github.com/sallyport-project/sallyport/policy/audit/replay"
 	"github.com/sallyport-project/sallyport/proxy"
 	"github.com/sallyport-project/sallyport/proxy/console"
+	"github.com/sallyport-project/sallyport/verify"
 )
 
 // loadPolicy reads the policy file at path; "" means the built-in policy.
@@ -37,7 +39,7 @@ func readPolicy(path string) (*policy.Policy, []string, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		p, err := policy.Parse("built-in "+configs.PolicyName, configs.Files(), data)
+		p, err := policy.Parse("built-in "+configs.PolicyName, configs.Files(), data, fromCatalogue())
 		return p, nil, err
 	}
 	data, err := readSmall(path, maxPolicy)
@@ -45,7 +47,7 @@ func readPolicy(path string) (*policy.Policy, []string, error) {
 		return nil, []string{path}, fmt.Errorf("reading policy: %w", err)
 	}
 	named := &namedFiles{folder: filepath.Dir(path)}
-	p, err := policy.Parse(path, named, data)
+	p, err := policy.Parse(path, named, data, fromCatalogue())
 	if err == nil {
 		err = checkPolicyLists(p)
 	}
@@ -54,6 +56,9 @@ func readPolicy(path string) (*policy.Policy, []string, error) {
 	}
 	return p, append(named.opened, filepath.Clean(path)), advisePolicy(err)
 }
+
+// fromCatalogue lets policies use the catalogue that the program carries within itself.
+func fromCatalogue() policy.Option { return policy.WithCatalogue(configs.Files()) }
 
 // maxPolicy is the largest policy file that is read, in bytes.
 const maxPolicy = 16 << 20
@@ -102,24 +107,23 @@ type policyFile struct {
 	// prepare gets ready what a policy needs that is to come into force, or says why it cannot; settled is called when it has, or
 	// has not. It may be nil.
 	prepare func(*policy.Policy) (settled func(inForce bool) error, err error)
+	// loosening says what a policy would let through that was refused and that the one in force refuses.
+	loosening func(ctx context.Context, inForce, next *policy.Policy) (*replay.Loosened, error)
+	approvals *console.Approvals // of people who confirm together; may be nil
+	dir       stateDir           // where the policy in force is kept
 
 	current atomic.Pointer[policy.Policy]
+	loading sync.Mutex // held while the file is read and judged
 
-	mu      sync.Mutex // guards what follows
-	problem string     // why the file as it is now is not in force; "" if it is
-	files   []string   // what was read or looked for when it was loaded last
+	mu      sync.Mutex       // guards what follows
+	problem string           // why the file as it is now is not in force; "" if it is
+	held    [2]verify.Digest // of a policy that was found to loosen, and of the one in force then
+	files   []string         // what was read or looked for when it was loaded last
 	watcher *fsnotify.Watcher
 }
 
-// start puts the first policy in force, which was made of files.
-func (f *policyFile) start(p *policy.Policy, files []string) error {
-	f.files = files
-	f.metrics.PolicyLoaded(nil)
-	return f.enforce(p, "loaded")
-}
-
 // enforce records a policy and puts it in force. A policy whose record cannot be stored does not come into force.
-func (f *policyFile) enforce(p *policy.Policy, what string) error {
+func (f *policyFile) enforce(p *policy.Policy, what string, loosening *audit.Loosening) error {
 	if f.prepare != nil {
 		settled, err := f.prepare(p)
 		if err != nil {
@@ -127,7 +131,9 @@ func (f *policyFile) enforce(p *policy.Policy, what string) error {
 		}
 		defer func() { f.settle(settled, f.current.Load() == p) }()
 	}
-	_, err := f.append(audit.Record{Kind: audit.KindPolicy, Message: fmt.Sprintf("%s %s, sha256:%s", what, policyName(f.path), p.Digest())})
+	_, err := f.append(audit.Record{
+		Kind: audit.KindPolicy, Message: fmt.Sprintf("%s %s, sha256:%s", what, policyName(f.path), p.Digest()), Loosening: loosening,
+	})
 	if err != nil {
 		return fmt.Errorf("recording the policy: %w", err)
 	}
@@ -137,7 +143,7 @@ func (f *policyFile) enforce(p *policy.Policy, what string) error {
 	}
 	f.log.Info("policy "+what, zap.String("policy", policyName(f.path)), zap.Stringer("sha256", p.Digest()), zap.Strings("channels", p.Channels()))
 	for _, w := range p.Warnings(time.Now()) {
-		f.log.Warn("policy", zap.String("warning", w))
+		f.log.Warn("policy", zap.String("warning", printable.Text(w.String(), 1000)))
 	}
 	return nil
 }
@@ -145,52 +151,6 @@ func (f *policyFile) enforce(p *policy.Policy, what string) error {
 func (f *policyFile) settle(settled func(bool) error, inForce bool) {
 	if err := settled(inForce); err != nil {
 		f.log.Error("taking up what the policy in force needs", zap.Error(err))
-	}
-}
-
-// reload reads the file again because something may have changed it. If that fails, the policy in force stays in
-// force, and everybody is told, once for each thing that is wrong.
-func (f *policyFile) reload() { f.read(false) }
-
-// asked is reload for somebody who waits for an answer: they are told again what they may have been told before.
-func (f *policyFile) asked() { f.read(true) }
-
-func (f *policyFile) read(asked bool) {
-	if f.path == "" {
-		return // it is part of the program
-	}
-	p, files, err := readPolicy(f.path)
-	f.mu.Lock()
-	f.files = files
-	f.mu.Unlock()
-	f.watchFolders()
-	if err == nil && p.Digest() == f.current.Load().Digest() {
-		if f.setProblem("") || asked {
-			f.log.Info("policy file is the one in force", zap.String("policy", f.path), zap.Stringer("sha256", p.Digest()))
-		}
-		return
-	}
-	if err == nil {
-		err = f.enforce(p, "reloaded")
-	}
-	if err == nil {
-		f.metrics.PolicyLoaded(nil)
-		f.setProblem("")
-		return
-	}
-	text := printable.Text(strings.ReplaceAll(err.Error(), "\n", "; "), 2000)
-	news := f.setProblem(text)
-	if !news && !asked {
-		return // this line may be what changes in the folder that is watched
-	}
-	f.metrics.PolicyLoaded(err)
-	f.log.Error("policy NOT reloaded: the one before stays in force", zap.String("policy", f.path),
-		zap.Stringer("in_force", f.current.Load().Digest()), zap.String("error", text))
-	if !news {
-		return // recorded already
-	}
-	if _, err := f.append(audit.Record{Kind: audit.KindPolicy, Message: "refused " + f.path + ": " + text}); err != nil {
-		f.log.Error("recording the refused policy", zap.Error(err))
 	}
 }
 
@@ -203,6 +163,16 @@ func (f *policyFile) setProblem(text string) bool {
 	return news
 }
 
+// announced names the policy in force for whoever has started the server.
+func (f *policyFile) announced() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if strings.HasPrefix(f.problem, looseningPrefix) {
+		return policyName(f.path) + ", as it was before: what it holds now loosens, and is not in force until `" + confirmCommand + "`"
+	}
+	return policyName(f.path)
+}
+
 // health is the policy's part in /readyz.
 func (f *policyFile) health(context.Context) (console.Health, string) {
 	f.mu.Lock()
@@ -213,7 +183,11 @@ func (f *policyFile) health(context.Context) (console.Health, string) {
 	case p == nil:
 		return console.Failing, "no policy is in force"
 	case problem != "":
-		return console.Warning, fmt.Sprintf("the file is broken, sha256:%s stays in force: %s", p.Digest(), problem)
+		what := "the file is broken"
+		if strings.HasPrefix(problem, looseningPrefix) {
+			what = "the file is not in force"
+		}
+		return console.Warning, fmt.Sprintf("%s, sha256:%s stays in force: %s", what, p.Digest(), problem)
 	}
 	return console.Good, fmt.Sprintf("%s, sha256:%s", policyName(f.path), p.Digest())
 }

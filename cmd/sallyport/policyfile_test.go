@@ -29,17 +29,17 @@ func TestBrokenPolicyIsToldOnceUnlessSomebodyAsks(t *testing.T) {
 	records := 0
 	f := &policyFile{path: path, metrics: proxy.NewMetrics(), log: zap.New(core),
 		append: func(audit.Record) (audit.Receipt, error) { records++; return audit.Receipt{}, nil }}
-	if err := f.start(p, files); err != nil {
+	if err := f.start(p, files, ""); err != nil {
 		t.Fatal(err)
 	}
 	write("version: 1\nbroken: yes\n")
 	for range 3 {
-		f.reload()
+		f.reload(t.Context())
 	}
 	if n := logs.Len(); n != 1 || records != 2 {
 		t.Errorf("%d lines in the log and %d records after the same problem three times, want 1 and 2", n, records)
 	}
-	f.asked()
+	f.asked(t.Context())
 	if n := logs.Len(); n != 2 || records != 2 {
 		t.Errorf("%d lines in the log and %d records after somebody asked, want 2 and 2", n, records)
 	}

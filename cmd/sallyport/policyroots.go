@@ -12,42 +12,44 @@ import (
 
 // checkPolicyRoots reads the root metadata and the trusted roots of Sigstore that a policy's anchors begin with as those do that
 // verify by them. A root that its own keys have not signed, or a trusted root that names nobody, vouches for nothing, and the policy
-// is not put in force.
+// is not put in force. The error is policy.Errors.
 func checkPolicyRoots(p *policy.Policy) error {
 	trust := p.Trust(verify.Trust{})
+	var wrong policy.Errors
+	add := func(anchor, message string) {
+		wrong = append(wrong, p.ErrorAt("policy", "anchors", anchor, message, ""))
+	}
 	for i := range trust.TUF {
-		if err := checkRoots(&trust.TUF[i]); err != nil {
-			return err
-		}
+		checkRoots(&trust.TUF[i], add)
 	}
 	for i := range trust.Sigstore {
 		a := &trust.Sigstore[i]
 		if a.RootSource != nil {
-			if err := checkRoots(a.RootSource); err != nil {
-				return err
-			}
+			checkRoots(a.RootSource, add)
 		}
 		if a.TrustedRoot == nil {
 			continue
 		}
 		if err := sigstore.CheckTrustedRoot(a.TrustedRoot); err != nil {
-			return fmt.Errorf("anchor %s: the trusted root cannot be used: %s", printable.Text(a.Anchor, 200), printable.Text(err.Error(), 500))
+			add(a.Anchor, fmt.Sprintf("anchor %s: the trusted root cannot be used: %s", printable.Text(a.Anchor, 200), printable.Text(err.Error(), 500)))
 		}
 	}
-	return nil
+	if len(wrong) == 0 {
+		return nil
+	}
+	return wrong
 }
 
-func checkRoots(a *verify.TUFAnchor) error {
+func checkRoots(a *verify.TUFAnchor, add func(anchor, message string)) {
 	for _, r := range a.Repositories {
 		if _, err := client.New(r.Root, nothingKept{}, client.Limits{}).State(); err != nil {
 			name := a.Anchor
 			if r.Name != "" {
 				name += ", repository " + r.Name
 			}
-			return fmt.Errorf("anchor %s: the root metadata cannot be used: %s", printable.Text(name, 200), printable.Text(err.Error(), 500))
+			add(a.Anchor, fmt.Sprintf("anchor %s: the root metadata cannot be used: %s", printable.Text(name, 200), printable.Text(err.Error(), 500)))
 		}
 	}
-	return nil
 }
 
 // nothingKept is the state of a repository of which nothing is known but the root that a policy names.

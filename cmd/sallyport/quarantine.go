@@ -14,6 +14,7 @@ import (
 	"github.com/sallyport-project/sallyport/internal/printable"
 	"github.com/sallyport-project/sallyport/proxy/console"
 	"github.com/sallyport-project/sallyport/proxy/quarantine"
+	"github.com/sallyport-project/sallyport/verify"
 )
 
 func newQuarantine() *cobra.Command {
@@ -25,18 +26,25 @@ func newQuarantine() *cobra.Command {
 		Args: cobra.ArbitraryArgs, RunE: group,
 	}
 	s.addTo(cmd)
-	cmd.AddCommand(newQuarantineList(&s), newQuarantineShow(&s), newQuarantineRelease(&s), newQuarantineReject(&s), newQuarantineExport(&s))
+	cmd.AddCommand(newQuarantineList(&s), newQuarantineShow(&s), newQuarantineRelease(&s), newQuarantineReject(&s), newQuarantineExport(&s),
+		newQuarantineApprovals(&s), newQuarantineApprove(&s))
 	return cmd
 }
 
 func newQuarantineList(s *settings) *cobra.Command {
-	var asJSON, all bool
+	var asJSON, all, releases bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List what is in quarantine, the latest first",
 		Args:  exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.operate(cmd, func(o operator) error {
+				if releases {
+					return listStanding(cmd, o, asJSON)
+				}
+				if err := warnBreakGlass(cmd.Context(), cmd.ErrOrStderr(), o, verify.Digest{}); err != nil {
+					return err
+				}
 				entries, err := o.List(cmd.Context(), all)
 				if err != nil {
 					return err
@@ -53,6 +61,7 @@ func newQuarantineList(s *settings) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&all, "all", false, "list released items too")
+	cmd.Flags().BoolVar(&releases, "releases", false, "list the releases by hand that are in force, and when they end")
 	return cmd
 }
 
@@ -98,6 +107,9 @@ func newQuarantineShow(s *settings) *cobra.Command {
 				if asJSON {
 					return printJSON(cmd.OutOrStdout(), entries)
 				}
+				if err := warnBreakGlass(cmd.Context(), cmd.ErrOrStderr(), o, entries[0].SHA256); err != nil {
+					return err
+				}
 				return showItem(cmd, dir, entries)
 			})
 		},
@@ -129,10 +141,16 @@ func showItem(cmd *cobra.Command, dir stateDir, entries []quarantine.Entry) erro
 func newQuarantineRelease(s *settings) *cobra.Command {
 	var order console.Order
 	var until, channel string
+	var who credentialFlags
 	cmd := &cobra.Command{
 		Use:   "release ID --reason TEXT",
 		Short: "Let an item through by hand, on the channel that held it back",
-		Args:  exactly(1),
+		Long: `Let an item through by hand, on the channel that held it back. Where the policy's section approval asks for several people, the
+first one asks for it by this command, and each of the others agrees by "quarantine approve".
+
+With --break-glass it is a release in an emergency: what the policy asks for then (approval.break_glass) counts, it always ends (within
+a day, if nothing else is said), and it is told of in the log, on the metrics and as an alert. It overrides neither deny rules nor recalls.`,
+		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if until != "" {
 				var err error
@@ -140,16 +158,19 @@ func newQuarantineRelease(s *settings) *cobra.Command {
 					return fmt.Errorf("--until: %w", err)
 				}
 			}
-			return s.give(cmd, order, args[0], channel, operator.Release, func(d console.Done) {
-				fmt.Fprintf(cmd.OutOrStdout(), "released %s on %s, record %s\n", itemName(d), channelName(d.Scope), d.Record)
-				if !d.Held {
-					fmt.Fprintln(cmd.ErrOrStderr(), "sallyport: its bytes are not in the vault; the next download of it is let through")
+			if order.Reason != "" {
+				var err error
+				if order.As, err = who.read(cmd); err != nil {
+					return err
 				}
-			})
+			}
+			return s.give(cmd, order, args[0], channel, operator.Release, func(d console.Done) { sayReleased(cmd, d) })
 		},
 	}
 	addOrderFlags(cmd, &order, &channel)
-	cmd.Flags().StringVar(&until, "until", "", "when the release ends, like 2026-12-31 or 2026-12-31T12:00:00Z; never without it")
+	who.addTo(cmd)
+	cmd.Flags().BoolVar(&order.BreakGlass, "break-glass", false, "release it in an emergency")
+	cmd.Flags().StringVar(&until, "until", "", "when the release ends, like 2026-12-31 or 2026-12-31T12:00:00Z; without it never, or as late as the policy allows")
 	return cmd
 }
 

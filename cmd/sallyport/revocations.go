@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path"
 
 	"go.uber.org/zap"
 
@@ -38,12 +39,21 @@ func checkRevocationList(name string, data, issuer, certificate []byte) (proxy.C
 // checkPolicyLists reads every revocation list that a policy names: one that cannot be read keeps the policy from being
 // used.
 func checkPolicyLists(p *policy.Policy) error {
+	var wrong policy.Errors
 	for _, l := range p.RevocationLists() {
 		if _, err := trust.ReadList(l); err != nil {
-			return fmt.Errorf("revocation: the list %s cannot be read: %w", printable.Text(l.Name, 300), err)
+			message := fmt.Sprintf("revocation: the list %s cannot be read: %s", printable.Text(l.Name, 300), printable.Text(err.Error(), 500))
+			found := p.ErrorAt("policy", "revocation", l.Name, message, "")
+			if found.Line == 0 {
+				found = p.ErrorAt("policy", "revocation", path.Dir(l.Name), message, "") // the list is in a folder
+			}
+			wrong = append(wrong, found)
 		}
 	}
-	return nil
+	if len(wrong) == 0 {
+		return nil
+	}
+	return wrong
 }
 
 // openRevocations opens the lists that a server keeps, to fetch them.

@@ -15,7 +15,9 @@ import (
 
 	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/policy/audit"
+	"github.com/sallyport-project/sallyport/policy/reputation/scan"
 	"github.com/sallyport-project/sallyport/proxy"
+	"github.com/sallyport-project/sallyport/proxy/alert"
 	"github.com/sallyport-project/sallyport/proxy/console"
 	"github.com/sallyport-project/sallyport/proxy/mitm"
 )
@@ -33,14 +35,20 @@ type running struct {
 	revocations *proxy.Revocations
 	feeds       *policyFeeds
 	refreshers  *proxy.Refreshers
+	lookups     *lookups
+	scanners    *scan.Scanners
 	metrics     *proxy.Metrics
+	alerts      *alert.Alerts
+	early       []audit.Record // that were appended before there were alerts
 	console     *http.Server
 	control     *http.Server
 	listeners   listeners
 	logger      *zap.Logger
 
 	policyChanged chan struct{}
-	failed        chan error // the first server that ends although nobody told it to
+	failed        chan error      // the first server that ends although nobody told it to
+	behind        bool            // the history is not complete yet
+	watched       context.Context // done when stopWatching was called
 	stopWatching  context.CancelFunc
 	watching      sync.WaitGroup // what stopWatching ends
 	stopping      atomic.Bool
@@ -66,6 +74,7 @@ func startWith(c config, dir stateDir, logger *zap.Logger, first *policy.Policy,
 	if r.owner, err = openOwner(c, dir, logger); err != nil {
 		return nil, adviseLocked(err, dir)
 	}
+	r.owner.told = func(rec audit.Record) { r.early = append(r.early, rec) }
 	if r.ca, err = r.owner.authority(); err != nil {
 		return nil, err
 	}
@@ -75,8 +84,10 @@ func startWith(c config, dir stateDir, logger *zap.Logger, first *policy.Policy,
 	if err = r.record(audit.KindStart, startMessage(r.owner.log.Repaired())+replacedRoots(c.Trust.or(dir))); err != nil {
 		return nil, err
 	}
-	r.policy = &policyFile{path: c.Policy, append: r.owner.append, metrics: r.metrics, log: logger}
-	if err = r.policy.start(first, files); err != nil {
+	r.policy = &policyFile{
+		path: c.Policy, append: r.owner.append, metrics: r.metrics, log: logger, loosening: r.owner.loosening, approvals: r.owner.approvals, dir: dir,
+	}
+	if err = r.policy.start(first, files, c.confirmLoosening); err != nil {
 		return nil, err
 	}
 	if err = r.build(); err != nil {
@@ -135,6 +146,7 @@ func (r *running) serve() {
 		MaxHeaderBytes: 16 << 10, ErrorLog: zap.NewStdLog(r.logger.Named("console")),
 	}
 	operator := r.owner.operator(r.ca.Reload)
+	operator.Reloader = r.policy.order
 	r.control = &http.Server{
 		Handler: console.Control(operator), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10,
 		ErrorLog: zap.NewStdLog(r.logger.Named("control")),
@@ -161,10 +173,15 @@ func (r *running) proxyAddress() string { return reachable(r.listeners.proxy[0].
 // watch begins to look for changes of the policy file.
 func (r *running) watch() error {
 	ctx, cancel := context.WithCancel(context.Background())
-	r.stopWatching = cancel
+	r.watched, r.stopWatching = ctx, cancel
 	r.watching.Go(func() { r.revocations.Run(ctx) })
 	r.watching.Go(func() { r.refreshers.Run(ctx) })
 	r.watching.Go(func() { r.feeds.Run(ctx) })
+	r.watching.Go(func() { r.alerts.Run(ctx) })
+	r.watching.Go(func() { r.runRegrets(ctx) })
+	r.watching.Go(func() { r.remind(ctx) })
+	r.watching.Go(func() { r.catchUpBehind(ctx) })
+	r.watching.Go(func() { r.gate.Ripening().Run(ctx, r.owner.latestDecision) })
 	if r.config.Policy == "" {
 		return nil
 	}
@@ -188,7 +205,10 @@ func (r *running) stop(grace context.Context, why error) error {
 	}
 	r.console.Close()
 	r.unwatch(grace)
+	r.owner.regrets.Finish(grace)
+	r.alerts.Close()
 	r.upstream.CloseIdle()
+	r.closeLookups()
 	message := "stopped"
 	if why != nil {
 		message += ": " + why.Error()
@@ -230,6 +250,7 @@ func (r *running) abandon() {
 		r.console.Close()
 	}
 	r.listeners.close()
+	r.closeLookups()
 	if r.owner != nil {
 		r.owner.close()
 	}

@@ -21,6 +21,7 @@ func newServe() *cobra.Command {
 	var s settings
 	var policyPath string
 	var listen, consoleAddr hostPort
+	var confirmed bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the proxy",
@@ -29,7 +30,11 @@ built-in policy, listens on 127.0.0.1:3128, opens the console on 127.0.0.1:8640,
 
 SIGHUP reads the policy again, and the htpasswd file; a change of the policy or of a file that it names does the
 same for the policy. SIGTERM and SIGINT stop the proxy when the downloads in
-flight have ended, or shutdown_grace has; a second one stops it at once.`,
+flight have ended, or shutdown_grace has; a second one stops it at once.
+
+A policy that would let through what was refused in the last 30 days, and what the policy in force refuses, does not come into
+force until somebody confirms it: "sallyport policy reload --confirm-loosening". That holds for a start, too: the policy that
+was in force last goes on until then.`,
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, dir, err := s.load()
@@ -45,6 +50,9 @@ flight have ended, or shutdown_grace has; a second one stops it at once.`,
 			if cmd.Flags().Changed("console") {
 				c.Console = consoleAddr
 			}
+			if confirmed {
+				c.confirmLoosening = whoami()
+			}
 			if c.Listen == "" {
 				return errors.New("the proxy needs an address to listen on: --listen ADDR")
 			}
@@ -55,6 +63,7 @@ flight have ended, or shutdown_grace has; a second one stops it at once.`,
 	cmd.Flags().StringVar(&policyPath, "policy", "", "policy `FILE`; without one the built-in policy holds")
 	cmd.Flags().Var(textFlag{&listen}, "listen", "`ADDR` of the proxy (default 127.0.0.1:3128)")
 	cmd.Flags().Var(textFlag{&consoleAddr}, "console", "`ADDR` of the console, or off (default 127.0.0.1:8640)")
+	cmd.Flags().BoolVar(&confirmed, "confirm-loosening", false, "put the policy in force although it lets through what the one before had refused")
 	cmd.MarkFlagFilename("policy", "yaml", "yml")
 	return cmd
 }
@@ -115,7 +124,7 @@ func (r *running) run(ctx context.Context, signals <-chan os.Signal) error {
 		case err := <-r.failed:
 			return err
 		case <-r.policyChanged:
-			r.policy.reload()
+			r.watching.Go(func() { r.policy.reload(r.watched) }) // comparing may take a while
 		case <-watchdog:
 			daemon.SdNotify(false, daemon.SdNotifyWatchdog)
 		case sig := <-signals:
@@ -124,9 +133,12 @@ func (r *running) run(ctx context.Context, signals <-chan os.Signal) error {
 				return nil
 			}
 			daemon.SdNotify(false, reloading())
-			r.policy.asked()
-			r.users.reload()
-			daemon.SdNotify(false, "READY=1")
+			r.watching.Go(func() {
+				r.policy.asked(r.watched)
+				r.users.reload()
+				r.owner.approvers.reload()
+				daemon.SdNotify(false, "READY=1")
+			})
 		}
 	}
 }
@@ -156,7 +168,7 @@ sallyport:   apt-get -o Acquire::http::Proxy=http://%s download hello
 sallyport:   curl -so sallyport-ca.pem %s/ca.pem
 sallyport:   curl --proxy http://%s --cacert sallyport-ca.pem https://www.debian.org/
 sallyport:   %s audit list --state %s
-`, address, page, r.owner.dir, policyName(r.policy.path), address, page, address, programName(), r.owner.dir)
+`, address, page, r.owner.dir, r.policy.announced(), address, page, address, programName(), r.owner.dir)
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sallyport-project/sallyport/internal/printable"
+	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/policy/audit"
 )
 
@@ -60,8 +61,14 @@ func summary(r audit.Record) string {
 		client = printable.Text(client, 60) + " "
 	}
 	switch {
+	case r.Regret != nil:
+		return regrettedSummary(r)
+	case r.Recall != nil:
+		return fmt.Sprintf("%s by %s: %s", r.Recall.SHA256, printable.Text(r.Recall.By, 60), printable.Text(r.Recall.Reason, 100))
+	case r.Approval != nil:
+		return fmt.Sprintf("%s %s: %s", printable.Text(r.Approval.Action, 20), approvalState(r.Approval), printable.Text(r.Approval.Reason, 100))
 	case r.Release != nil:
-		return fmt.Sprintf("%s on %s by %s: %s", artifactName(r), channelName(r.Release.Scope), printable.Text(r.Release.By, 60), printable.Text(r.Release.Reason, 100))
+		return fmt.Sprintf("%s on %s by %s: %s", artifactName(r), channelName(r.Release.Scope), releasedBy(r.Release), printable.Text(r.Release.Reason, 100))
 	case r.Tunnel != nil:
 		return client + printable.Text(r.Tunnel.Host, 100)
 	case r.Delivery != nil:
@@ -131,6 +138,19 @@ func printRecord(w io.Writer, r audit.Record) {
 		if !l.Until.IsZero() {
 			p.text("until", l.Until.Local().Format(time.RFC3339))
 		}
+		p.emergency(l)
+	}
+	if r.Recall != nil {
+		p.recall(r.Recall)
+	}
+	if r.Regret != nil {
+		p.regret(r.Regret)
+	}
+	if r.Approval != nil {
+		p.approval(r.Approval)
+	}
+	if r.Loosening != nil {
+		p.loosening(r.Loosening)
 	}
 	p.text("follows", r.Decides)
 	p.text("message", r.Message)
@@ -153,8 +173,12 @@ func (p paragraph) verdict(r audit.Record) {
 		for _, reason := range d.Reasons {
 			p.text("reason", reason)
 		}
+		if !d.Ripe.IsZero() {
+			p.line("until", "%s: then it is let through by itself, if nothing but time passes", policy.RipeFrom(d.Ripe))
+		}
 		p.text("policy", d.Policy)
 	}
+	p.changes(r)
 	p.contents(r.Contents)
 	if len(r.Findings) > 0 {
 		p.findings(r.Findings)

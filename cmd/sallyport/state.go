@@ -139,7 +139,7 @@ func (s stateDir) empty() error {
 }
 
 // backupFolders are the folders that a backup may have files in, each with how deep they lie at most.
-var backupFolders = map[string]int{"ca": 2, "memory": 2, "trust": 2, "log": 2, "vault": 4}
+var backupFolders = map[string]int{"ca": 2, "memory": 2, "trust": 2, "policy": 2, "reports": 2, "log": 2, "vault": 4}
 
 const maxBackupFiles = 10_000_000
 

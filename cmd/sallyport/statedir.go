@@ -20,6 +20,11 @@ import (
 //	trust/        sets of roots that replace the built-in ones
 //	revocation/   certificate revocation lists that were fetched
 //	feeds/        lists of what is known to be bad, or good, as they were taken last
+//	lookups.db    answers of services that were asked about files
+//	history.db    what the log tells of updates
+//	policy/       the policy that was in force last, for the next start to compare with
+//	reports/      whole reports that updates were judged by
+//	alerts/       what others have not been told yet
 //	spool/        inner files of updates while they are looked at; emptied at every start
 //	lock          held by the one process that may change any of this
 //	control.sock  where that process takes orders, if it is a server
@@ -32,6 +37,11 @@ func (s stateDir) memory() string     { return filepath.Join(string(s), "memory"
 func (s stateDir) trust() string      { return filepath.Join(string(s), "trust") }
 func (s stateDir) revocation() string { return filepath.Join(string(s), "revocation") }
 func (s stateDir) feeds() string      { return filepath.Join(string(s), "feeds") }
+func (s stateDir) lookups() string    { return filepath.Join(string(s), "lookups.db") }
+func (s stateDir) reports() string    { return filepath.Join(string(s), "reports") }
+func (s stateDir) policy() string     { return filepath.Join(string(s), "policy") }
+func (s stateDir) keptPolicy() string { return filepath.Join(s.policy(), "in-force.json") }
+func (s stateDir) alerts() string     { return filepath.Join(string(s), "alerts") }
 func (s stateDir) spool() string      { return filepath.Join(string(s), "spool") }
 func (s stateDir) lock() string       { return filepath.Join(string(s), "lock") }
 func (s stateDir) control() string    { return filepath.Join(string(s), "control.sock") }
@@ -83,13 +93,20 @@ func (s *settings) loadExisting() (config, stateDir, error) {
 	}
 	if info, err := os.Stat(string(dir)); err != nil || !info.IsDir() {
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			return config{}, "", advise(fmt.Errorf("there is no state directory %s", dir),
+			return config{}, "", advise(noState{dir},
 				"name the one that the server uses: --state DIR, or its --config FILE")
 		}
 		return config{}, "", fmt.Errorf("opening the state directory: %w", err)
 	}
 	return c, dir, nil
 }
+
+// noState is the error of a state directory that does not exist.
+type noState struct{ dir stateDir }
+
+func (e noState) Error() string { return "there is no state directory " + string(e.dir) }
+
+func (e noState) Unwrap() error { return fs.ErrNotExist }
 
 // userStateDir is where the platform wants a user's programs to keep what is no configuration and no cache.
 func userStateDir() (string, error) {

@@ -14,6 +14,22 @@ type userFile struct {
 	path    string
 	current atomic.Pointer[proxy.Credentials]
 	log     *zap.Logger
+	what    string // in messages; "" is "proxy users"
+}
+
+// now returns the users in force; nil where nobody is asked.
+func (f *userFile) now() *proxy.Credentials {
+	if f == nil {
+		return nil
+	}
+	return f.current.Load()
+}
+
+func (f *userFile) called() string {
+	if f.what == "" {
+		return "proxy users"
+	}
+	return f.what
 }
 
 // loadUsers reads the htpasswd file at path; "" is none.
@@ -45,10 +61,10 @@ func (f *userFile) reload() {
 	}
 	users, err := proxy.LoadHtpasswd(f.path)
 	if err != nil {
-		f.log.Error("proxy users NOT reloaded: those before stay in force", zap.String("htpasswd", f.path),
+		f.log.Error(f.called()+" NOT reloaded: those before stay in force", zap.String("htpasswd", f.path),
 			zap.String("error", printable.Text(err.Error(), 500)))
 		return
 	}
 	f.current.Store(users)
-	f.log.Info("proxy users reloaded", zap.String("htpasswd", f.path))
+	f.log.Info(f.called()+" reloaded", zap.String("htpasswd", f.path))
 }

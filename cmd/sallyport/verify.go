@@ -19,7 +19,6 @@ import (
 	"github.com/sallyport-project/sallyport/internal/printable"
 	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/policy/audit"
-	"github.com/sallyport-project/sallyport/policy/reputation"
 	"github.com/sallyport-project/sallyport/proxy"
 	"github.com/sallyport-project/sallyport/verify"
 )
@@ -79,9 +78,8 @@ type judge struct {
 	sidecars verify.Sidecars
 	memory   verify.Memory
 	trust    verify.Trust
-	releases *proxy.Releases
-	feeds    *reputation.View
-	sums     proxy.Sums
+	inquirer *proxy.Inquirer // what else files are judged by
+	origin   *url.URL        // where they may be asked for again; nil is nowhere
 	at       time.Time
 	closers  []io.Closer
 }
@@ -102,7 +100,7 @@ func (f *verifyFlags) judge(cmd *cobra.Command) (_ *judge, err error) {
 		c.Policy = f.policy
 	}
 	logger := newLogger(logConfig{Level: logLevel(zap.ErrorLevel), Format: "console"}, cmd.ErrOrStderr())
-	j := &judge{examiner: examiner(c, logger), at: time.Now(), request: policy.Request{Method: http.MethodGet}}
+	j := &judge{examiner: examiner(c, logger), inquirer: &proxy.Inquirer{Sums: new(proxy.Sums), Logger: logger}, at: time.Now(), request: policy.Request{Method: http.MethodGet}}
 	defer func() {
 		if err != nil {
 			j.close()
@@ -133,10 +131,13 @@ func (f *verifyFlags) judge(cmd *cobra.Command) (_ *judge, err error) {
 	if err := f.openSidecars(c, j); err != nil {
 		return nil, err
 	}
-	if err := f.openFeeds(cmd, dir, c.Policy, j); err != nil {
+	if err := f.openState(cmd.Context(), dir, j); err != nil {
 		return nil, err
 	}
-	return j, f.openState(cmd.Context(), dir, j)
+	if err := f.openOthers(c, dir, j); err != nil {
+		return nil, err
+	}
+	return j, f.openFeeds(cmd, dir, c.Policy, j)
 }
 
 // ask says to the policy what is asked for: a URL, a channel, both or neither.
@@ -200,7 +201,8 @@ func (noneGiven) Fetch(context.Context, string, int64) ([]byte, error) {
 // openState takes up what a proxy remembers, without changing it. A state directory that nobody named may be missing,
 // or be somebody else's.
 func (f *verifyFlags) openState(ctx context.Context, dir stateDir, j *judge) error {
-	j.releases = new(proxy.Releases)
+	j.inside = j.inside || recalls(ctx, dir)
+	releases := new(proxy.Releases)
 	j.memory = &overlay{}
 	if info, err := os.Stat(dir.memory()); err == nil && info.IsDir() {
 		m, err := proxy.NewMemory(dir.memory())
@@ -210,13 +212,17 @@ func (f *verifyFlags) openState(ctx context.Context, dir stateDir, j *judge) err
 		j.memory = &overlay{under: m}
 	}
 	if _, err := os.ReadDir(dir.log()); err == nil {
-		err := recallReleases(ctx, dir, j.releases)
+		err := recallReleases(ctx, dir, releases)
 		if err != nil && !os.IsPermission(err) {
+			return err
+		}
+		if err := j.openHistory(ctx, dir); err != nil {
 			return err
 		}
 	} else if f.state != "" {
 		return fmt.Errorf("opening the state: %w", err)
 	}
+	j.inquirer.Releases = releases
 	return nil
 }
 
@@ -240,7 +246,7 @@ func (j *judge) all(cmd *cobra.Command, files []string, asJSON bool) error {
 	j.hintURL(cmd.ErrOrStderr())
 	refused, failed := 0, 0
 	for _, name := range files {
-		rec, err := j.one(cmd, name)
+		rec, _, err := j.one(cmd, name)
 		if err != nil {
 			failed++
 			complain(cmd.ErrOrStderr(), err)
@@ -270,40 +276,28 @@ func (j *judge) all(cmd *cobra.Command, files []string, asJSON bool) error {
 }
 
 // one examines and judges one file.
-func (j *judge) one(cmd *cobra.Command, name string) (audit.Record, error) {
+func (j *judge) one(cmd *cobra.Command, name string) (audit.Record, policy.Facts, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return audit.Record{}, err
+		return audit.Record{}, policy.Facts{}, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return audit.Record{}, err
+		return audit.Record{}, policy.Facts{}, err
 	}
 	if !info.Mode().IsRegular() {
-		return audit.Record{}, fmt.Errorf("%s is no file", printable.Text(name, 200))
+		return audit.Record{}, policy.Facts{}, fmt.Errorf("%s is no file", printable.Text(name, 200))
 	}
 	bar := newProgress(cmd.ErrOrStderr(), "reading "+printable.Text(filepath.Base(name), 40))
 	a, err := j.receive(f, info.Size(), j.artifactName(name), bar.update)
 	bar.end()
 	if err != nil {
-		return audit.Record{}, fmt.Errorf("reading %s: %w", printable.Text(name, 200), err)
+		return audit.Record{}, policy.Facts{}, fmt.Errorf("reading %s: %w", printable.Text(name, 200), err)
 	}
 	report := j.examiner.Examine(cmd.Context(), a, verify.Env{Sidecars: j.sidecars, Memory: j.memory, Trust: j.trust, At: j.at, Inside: j.inside})
-	lookup := proxy.Lookup{View: j.feeds, Feeds: j.plan.Feeds, Artifact: a, Report: report, Sums: &j.sums, At: j.at}
-	if j.request.URL != nil {
-		lookup.URLs = []*url.URL{j.request.URL}
-	}
-	known, err := lookup.Reputation(cmd.Context())
-	if err != nil {
-		complain(cmd.ErrOrStderr(), fmt.Errorf("looking %s up in the feeds: %w", printable.Text(name, 200), err))
-	}
-	d := j.policy.Decide(policy.Facts{
-		Request: j.request, Report: report, Now: j.at,
-		Update:     policy.Update{Name: a.Name, Format: a.Format, Role: a.Role, Size: a.Size, SHA256: a.Digests.SHA256},
-		Releases:   j.releases.For(a.Digests.SHA256, j.plan.Scope, j.at),
-		Reputation: known,
-	})
+	facts := j.facts(cmd.Context(), a, report)
+	d := j.policy.Decide(facts)
 	findings, contents := audit.OfReport(report)
 	rec := audit.Record{
 		V: 1, Kind: audit.KindDecision, Time: j.at.UTC(), Channel: d.Channel,
@@ -312,11 +306,12 @@ func (j *judge) one(cmd *cobra.Command, name string) (audit.Record, error) {
 			Product: printable.Text(report.Product, 1000), Version: printable.Text(report.Version, 1000),
 		},
 		Findings: findings, Contents: contents, Evidence: report.Evidence, Decision: audit.DecisionFrom(d),
+		Editions: facts.History.Editions, Facts: audit.CircumstancesOf(j.policy, facts),
 	}
 	if j.request.URL != nil {
 		rec.Request = &audit.Request{Method: http.MethodGet, URL: audit.RedactURL(j.request.URL.String())}
 	}
-	return rec, nil
+	return rec, facts, nil
 }
 
 // artifactName is the name by which a file is known: that in the URL, as for the gate, else its own.
@@ -376,6 +371,7 @@ func printVerdict(w io.Writer, name string, r audit.Record) {
 	}
 	p.line("file", "%s, %s, %d bytes", orDash(string(r.Artifact.Format)), r.Artifact.Role, r.Artifact.Size)
 	p.text("sha256", r.Artifact.SHA256.String())
+	p.changes(r)
 	p.contents(r.Contents)
 	p.findings(r.Findings)
 	p.evidence(r.Evidence)

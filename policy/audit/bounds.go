@@ -39,6 +39,8 @@ func bounded(r Record) Record {
 		b.Version = printable.Text(b.Version, maxWord)
 		r.Artifact = &b
 	}
+	r.Began = printable.Text(r.Began, maxWord)
+	r.Editions = boundedEditions(r.Editions)
 	r.Findings = boundedFindings(r.Findings)
 	r.Contents = boundedContents(r.Contents)
 	r.Evidence = boundedEvidence(r.Evidence)
@@ -64,8 +66,12 @@ func bounded(r Record) Record {
 		b := *l
 		b.Reason, b.By = printable.Text(b.Reason, maxText), printable.Text(b.By, maxWord)
 		b.Until = b.Until.UTC()
+		boundedConsent(&b)
 		r.Release = &b
 	}
+	r.Recall, r.Regret, r.Approval = boundedRecall(r.Recall), boundedRegret(r.Regret), boundedApproval(r.Approval)
+	r.Facts = boundedCircumstances(r.Facts).beside(r.Editions)
+	r.Loosening = boundedLoosening(r.Loosening)
 	r.Message = printable.Text(r.Message, maxText)
 	return r
 }
@@ -162,6 +168,7 @@ func boundedFinding(f Finding) Finding {
 func shrunk(r Record) Record {
 	const text = 160
 	r.Contents = shrunkContents(r.Contents)
+	r.Facts = shrunkCircumstances(r.Facts)
 	r.Findings = slices.Clone(r.Findings)
 	for i := range r.Findings {
 		f := &r.Findings[i]

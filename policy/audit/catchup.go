@@ -56,19 +56,12 @@ func extendOnce(ctx context.Context, dir string, db *sql.DB) (more bool, err err
 	if err != nil {
 		return false, err
 	}
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO records
-		(n, segment, offset, personal, id, time, kind, action, rule, channel, sha256, name, decides)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	in, err := newIndexing(ctx, tx)
 	if err != nil {
 		return false, fmt.Errorf("writing the index: %w", err)
 	}
-	defer insert.Close()
-	to, err := walk(ctx, dir, from, indexChunk, func(e entry) error {
-		r := &e.record
-		_, err := insert.ExecContext(ctx, e.n, e.segment, e.offset, e.personal, r.ID, r.Time.UnixMicro(), string(r.Kind),
-			r.action(), r.rule(), r.scope(), r.sha256(), r.name(), r.Decides)
-		return err
-	})
+	defer in.close()
+	to, err := walk(ctx, dir, from, indexChunk, in.record)
 	if err != nil {
 		return false, fmt.Errorf("writing the index: %w", err)
 	}

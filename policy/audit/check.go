@@ -27,6 +27,8 @@ func check(r *Record) error {
 		if r.Tunnel == nil {
 			lacks = "a tunnel"
 		}
+	case KindRecall, KindRegret, KindApproval:
+		lacks = lackOf(r)
 	case KindPolicy, KindCA, KindLearn, KindStart, KindStop:
 	default:
 		return fmt.Errorf("no record can be of kind %q", r.Kind)

@@ -31,6 +31,10 @@ func (r *Record) digest() verify.Digest {
 		return r.Artifact.SHA256
 	case r.Release != nil:
 		return r.Release.SHA256
+	case r.Recall != nil:
+		return r.Recall.SHA256
+	case r.Approval != nil:
+		return r.Approval.SHA256
 	}
 	return verify.Digest{}
 }

@@ -30,7 +30,7 @@ func FindingsFrom(list []verify.Finding) []Finding {
 
 // DecisionFrom returns a decision as records show it, its text printable and bounded.
 func DecisionFrom(d policy.Decision) *Decision {
-	r := Record{Decision: &Decision{Action: d.Action, Observed: d.Observed, Rule: d.Rule, Reasons: d.Reasons}}
+	r := Record{Decision: &Decision{Action: d.Action, Observed: d.Observed, Rule: d.Rule, Reasons: d.Reasons, Ripe: d.Ripe.UTC()}}
 	if !d.Policy.IsZero() {
 		r.Decision.Policy = "sha256:" + d.Policy.String()
 	}

@@ -26,8 +26,7 @@ type Filter struct {
 	Before  string        // id of a record: only those that stand before it in the log
 	Limit   int           // at most so many, the newest; 0 means 100 for List and all for Export
 
-	id  string        // exactly this record
-	who verify.Digest // this artifact's records, and those that follow its decisions
+	id string // exactly this record
 }
 
 // check says whether a filter can choose anything.
@@ -73,34 +72,31 @@ func (f Filter) where(before int64) (string, []any) {
 	and := func(condition string, values ...any) {
 		conditions, args = append(conditions, condition), append(args, values...)
 	}
+	column := "" // what else may be searched by
+	if !f.SHA256.IsZero() {
+		and("artifact = (SELECT id FROM artifacts WHERE sha256 = ?) AND artifact <> 0 AND follows = 0", f.SHA256[:])
+		column = "+" // fewer records are about an artifact than are of a kind or a time
+	}
 	if f.Kind != "" {
-		and("kind = ?", string(f.Kind))
+		and(column+"kind = ?", string(f.Kind))
 	}
 	if f.Action != "" {
-		and("action = ?", f.Action)
+		and(column+"action = ?", f.Action)
 	}
 	if f.Rule != "" {
 		and("rule = ?", f.Rule)
 	}
 	if f.Channel != "" {
-		and("channel = ?", f.Channel)
-	}
-	if !f.SHA256.IsZero() {
-		and("sha256 = ? AND sha256 <> ''", f.SHA256.String())
+		and(column+"channel = ?", f.Channel)
 	}
 	if !f.Since.IsZero() {
-		and("time >= ?", f.Since.UnixMicro())
+		and(column+"time >= ?", f.Since.UnixMicro())
 	}
 	if !f.Until.IsZero() {
-		and("time <= ?", f.Until.UnixMicro())
+		and(column+"time <= ?", f.Until.UnixMicro())
 	}
 	if f.id != "" {
 		and("id = ?", f.id)
-	}
-	if !f.who.IsZero() {
-		and(`n IN (SELECT n FROM records WHERE sha256 = ? AND sha256 <> ''
-			UNION SELECT d.n FROM records d JOIN records r ON d.decides = r.id AND d.decides <> ''
-			WHERE r.sha256 = ? AND r.sha256 <> '')`, f.who.String(), f.who.String())
 	}
 	return strings.Join(conditions, " AND "), args
 }

@@ -73,8 +73,11 @@ func everyKind() []Record {
 		Reasons: []string{"contents: disk1.cab/d3dcompiler_47.dll is not intact"}, Policy: verify.Digest{0xcd},
 	})
 	release := &Release{SHA256: artifact.SHA256, Scope: "3cx", Until: at.Add(24 * time.Hour), Reason: "INC-1234", By: "bob"}
+	editions := []policy.Edition{{
+		Channel: "3cx", Product: "3CX Desktop App", Version: "18.12.416", System: "msi", Publishers: []string{"o:3CX Ltd"}, Proofs: []string{"signed", "timestamped"},
+	}}
 	list := []Record{
-		{Kind: KindDecision, Client: client, Request: request, Channel: "3cx", Artifact: artifact, Findings: findings, Contents: contents, Evidence: evidence, Decision: decided},
+		{Kind: KindDecision, Client: client, Request: request, Channel: "3cx", Artifact: artifact, Editions: editions, Findings: findings, Contents: contents, Evidence: evidence, Decision: decided},
 		{Kind: KindDelivery, Client: client, Request: request, Channel: "3cx", Artifact: artifact, Decides: "01DECISION", Delivery: &Delivery{
 			Status: 200, Sent: 4096, Mode: "hold", Error: "the client closed the connection"}},
 		{Kind: KindRelease, Channel: "3cx", Artifact: artifact, Decides: "01DECISION", Release: release},

@@ -15,10 +15,11 @@ import (
 )
 
 // indexSchema is the version of the index's tables. An index of another version is made anew.
-const indexSchema = 1
+const indexSchema = 2
 
-// indexTables are the index: for every record where it stands and what it is searched by. Personal values are not in
-// it, so that deleting them from their files deletes them.
+// indexTables are the index: for every record where it stands and what it is searched by, and for every artifact what the records
+// list as inside it. A record is about the artifact that it names, or, with follows set, about that of the decision it follows.
+// Personal values are not in it, so that deleting them from their files deletes them.
 const indexTables = `
 CREATE TABLE position (
 	one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -26,18 +27,22 @@ CREATE TABLE position (
 	next INTEGER NOT NULL, checkpoint TEXT NOT NULL
 );
 INSERT INTO position VALUES (1, 0, 0, 0, 0, '');
+CREATE TABLE artifacts (id INTEGER PRIMARY KEY, sha256 BLOB NOT NULL UNIQUE, contents BLOB NOT NULL);
+CREATE TABLE inside (
+	digest BLOB NOT NULL, artifact INTEGER NOT NULL, path TEXT NOT NULL,
+	PRIMARY KEY (digest, artifact, path)
+) WITHOUT ROWID;
 CREATE TABLE records (
 	n INTEGER PRIMARY KEY,
 	segment INTEGER NOT NULL, offset INTEGER NOT NULL, personal INTEGER NOT NULL,
 	id TEXT NOT NULL, time INTEGER NOT NULL, kind TEXT NOT NULL, action TEXT NOT NULL, rule TEXT NOT NULL,
-	channel TEXT NOT NULL, sha256 TEXT NOT NULL, name TEXT NOT NULL, decides TEXT NOT NULL
+	channel TEXT NOT NULL, artifact INTEGER NOT NULL, follows INTEGER NOT NULL, name TEXT NOT NULL
 );
 CREATE INDEX by_id ON records (id);
 CREATE INDEX by_time ON records (time);
 CREATE INDEX by_kind ON records (kind, action);
 CREATE INDEX by_channel ON records (channel);
-CREATE INDEX by_sha256 ON records (sha256) WHERE sha256 <> '';
-CREATE INDEX by_decides ON records (decides) WHERE decides <> '';
+CREATE INDEX by_artifact ON records (artifact, n) WHERE artifact <> 0;
 `
 
 // errIndex means that the index cannot be used: it is missing, of another version, or not of this log.
@@ -45,7 +50,16 @@ var errIndex = errors.New("the index cannot be used")
 
 // openIndex opens the database; mode is "rw" or, to make it, "rwc".
 func openIndex(dir, mode string) (*sql.DB, error) {
-	abs, err := filepath.Abs(filepath.Join(dir, indexFile))
+	db, err := openDatabase(filepath.Join(dir, indexFile), mode)
+	if err != nil {
+		return nil, fmt.Errorf("opening the index: %w", err)
+	}
+	return db, nil
+}
+
+// openDatabase opens a database with one connection.
+func openDatabase(file, mode string) (*sql.DB, error) {
+	abs, err := filepath.Abs(file)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +73,7 @@ func openIndex(dir, mode string) (*sql.DB, error) {
 	}.Encode()}
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {
-		return nil, fmt.Errorf("opening the index: %w", err)
+		return nil, err
 	}
 	db.SetMaxOpenConns(1)
 	return db, nil

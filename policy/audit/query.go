@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-
-	"github.com/sallyport-project/sallyport/verify"
 )
 
 // ErrNotFound means that the log has no record of that id.
@@ -53,15 +51,6 @@ func Show(ctx context.Context, dir, id string) (Record, error) {
 	return list[0], nil
 }
 
-// Who returns the records about an artifact, newest first: its decisions, releases and rejects, and the deliveries
-// that followed them, which say who has received it. A limit of 0 means 100.
-func Who(ctx context.Context, dir string, digest verify.Digest, limit int) ([]Record, error) {
-	if digest.IsZero() {
-		return nil, errors.New("listing records: no digest is given")
-	}
-	return List(ctx, dir, Filter{who: digest, Limit: limit})
-}
-
 // query is one search.
 type query struct {
 	ctx context.Context
@@ -88,12 +77,7 @@ func (q query) indexed() ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := func(id string) (bool, error) {
-		var n int64
-		err := tx.QueryRowContext(q.ctx, "SELECT count(*) FROM records WHERE id = ? AND sha256 = ?", id, q.f.who.String()).Scan(&n)
-		return n > 0, err
-	}
-	list, found, err := q.tail(from, known)
+	list, found, err := q.tail(from)
 	if err != nil {
 		return nil, err
 	}
@@ -148,12 +132,8 @@ func (q query) behind() (int64, error) {
 }
 
 // tail reads the log from a position on. It reports whether the record that Filter.Before names was found there.
-func (q query) tail(from position, known func(id string) (bool, error)) (newestFirst []Record, found bool, err error) {
+func (q query) tail(from position) (newestFirst []Record, found bool, err error) {
 	var list []Record
-	var ids map[string]bool
-	if !q.f.who.IsZero() {
-		ids = map[string]bool{}
-	}
 	_, err = walk(q.ctx, q.dir, from, 0, func(e entry) error {
 		if found || q.f.Before != "" && e.record.ID == normalID(q.f.Before) {
 			found = true
@@ -161,12 +141,6 @@ func (q query) tail(from position, known func(id string) (bool, error)) (newestF
 		}
 		if !q.f.matches(&e.record) {
 			return nil
-		}
-		if ids != nil {
-			follows, err := q.follows(&e.record, ids, known)
-			if err != nil || !follows {
-				return err
-			}
 		}
 		list = append(list, e.record)
 		if len(list) >= 2*q.f.Limit {
@@ -179,21 +153,6 @@ func (q query) tail(from position, known func(id string) (bool, error)) (newestF
 	}
 	slices.Reverse(list)
 	return list, found, err
-}
-
-// follows says whether a record is about the artifact that is looked for, or follows a decision that is.
-func (q query) follows(r *Record, ids map[string]bool, known func(id string) (bool, error)) (bool, error) {
-	if r.digest() == q.f.who {
-		ids[r.ID] = true
-		return true, nil
-	}
-	if r.Decides == "" {
-		return false, nil
-	}
-	if ids[r.Decides] {
-		return true, nil
-	}
-	return known(r.Decides)
 }
 
 // older adds records that the index knows to those of the tail.
@@ -228,7 +187,7 @@ func (q query) older(tx *sql.Tx, before int64, list []Record) ([]Record, error) 
 
 // scanned searches by reading the whole log.
 func (q query) scanned() ([]Record, error) {
-	list, found, err := q.tail(position{}, func(string) (bool, error) { return false, nil })
+	list, found, err := q.tail(position{})
 	if err == nil && q.f.Before != "" && !found {
 		err = fmt.Errorf("record %q: %w", q.f.Before, ErrNotFound)
 	}

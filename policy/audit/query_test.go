@@ -71,10 +71,6 @@ var searches = []struct {
 	{"since and until", Filter{Since: time.Date(2026, 3, 1, 5, 0, 0, 0, time.UTC), Until: time.Date(2026, 3, 1, 7, 0, 0, 0, time.UTC)}, "W05 W04"},
 	{"before", Filter{Before: "W03"}, "W02 W01 W00"},
 	{"before, limited", Filter{Before: "W09", Kind: KindDelivery, Limit: 1}, "W06"},
-	{"who", Filter{who: digest(1)}, "W09 W08 W05 W04 W03 W01"},
-	{"who, limited", Filter{who: digest(1), Limit: 2}, "W09 W08"},
-	{"who else", Filter{who: digest(2)}, "W10 W06 W02"},
-	{"nobody", Filter{who: digest(3)}, ""},
 	{"nothing", Filter{SHA256: digest(9)}, ""},
 }
 
@@ -84,6 +80,15 @@ func runSearches(t *testing.T, dir string) {
 		list, err := List(t.Context(), dir, c.f)
 		if err != nil || idsOf(list) != c.want {
 			t.Errorf("%s: got %s, %v, want %s", c.name, idsOf(list), err, c.want)
+		}
+	}
+	for _, c := range []struct {
+		digest byte
+		limit  int
+		want   string
+	}{{1, 0, "W09 W08 W05 W04 W03 W01"}, {1, 2, "W09 W08"}, {2, 0, "W10 W06 W02"}, {3, 0, ""}} {
+		if list, err := Who(t.Context(), dir, digest(c.digest), c.limit); err != nil || idsOf(list) != c.want {
+			t.Errorf("who %d: got %s, %v, want %s", c.digest, idsOf(list), err, c.want)
 		}
 	}
 	if r, err := Show(t.Context(), dir, "W02"); err != nil || r.Client == nil || r.Client.Addr != "10.9.9.9" {

@@ -12,6 +12,7 @@ import (
 type Receipt struct {
 	log      *Log // whose clock says when a release has ended
 	id       string
+	at       time.Time
 	kind     Kind
 	digest   verify.Digest
 	scope    string
@@ -23,7 +24,7 @@ type Receipt struct {
 
 // newReceipt says what a record permits. The record has been checked.
 func newReceipt(l *Log, r *Record) Receipt {
-	receipt := Receipt{log: l, id: r.ID, kind: r.Kind}
+	receipt := Receipt{log: l, id: r.ID, at: r.Time, kind: r.Kind}
 	switch r.Kind {
 	case KindDecision:
 		receipt.digest = r.Artifact.SHA256
@@ -45,6 +46,9 @@ func newReceipt(l *Log, r *Record) Receipt {
 
 // ID returns the id of the stored record, "" for the zero Receipt.
 func (r Receipt) ID() string { return r.id }
+
+// Time returns the time of the stored record, UTC; zero for the zero Receipt.
+func (r Receipt) Time() time.Time { return r.at }
 
 // Kind returns the kind of the stored record, "" for the zero Receipt.
 func (r Receipt) Kind() Kind { return r.kind }

@@ -29,14 +29,16 @@ const (
 // Record is one entry of the log. Its JSON is the shape of `verify --json`, of the log and of the console's API;
 // fields are only ever added.
 type Record struct {
-	V        int                `json:"v"`    // 1
-	Kind     Kind               `json:"kind"` //
-	ID       string             `json:"id"`   // set by Append where empty; sorts by time
-	Time     time.Time          `json:"time"` // set by Append where zero; UTC
-	Client   *Client            `json:"client,omitempty"`
-	Request  *Request           `json:"request,omitempty"`
-	Channel  string             `json:"channel,omitempty"` // the scope (policy.Plan.Scope)
-	Artifact *Artifact          `json:"artifact,omitempty"`
+	V        int       `json:"v"`    // 1
+	Kind     Kind      `json:"kind"` //
+	ID       string    `json:"id"`   // set by Append where empty; sorts by time
+	Time     time.Time `json:"time"` // set by Append where zero; UTC
+	Client   *Client   `json:"client,omitempty"`
+	Request  *Request  `json:"request,omitempty"`
+	Channel  string    `json:"channel,omitempty"` // the scope (policy.Plan.Scope)
+	Artifact *Artifact `json:"artifact,omitempty"`
+	// Editions are what the channels that judged a decision's artifact take it for; history is kept by them.
+	Editions []policy.Edition   `json:"editions,omitempty"`
 	Findings []Finding          `json:"findings,omitempty"`
 	Contents *Contents          `json:"contents,omitempty"` // what was inside; none if it was not opened
 	Evidence []verify.Reference `json:"evidence,omitempty"` // sidecars consulted
@@ -47,12 +49,19 @@ type Record struct {
 	// a reader needs of it.
 	Report verify.Digest `json:"report,omitzero"`
 	// Facts are what else was judged by: history, lists, scans.
-	Facts   *Circumstances `json:"facts,omitempty"`
-	Release *Release       `json:"release,omitempty"` // of release and reject records
-	Recall  *Recall        `json:"recall,omitempty"`  // of recall records
-	Regret  *Regret        `json:"regret,omitempty"`  // of regret records
-	Decides string         `json:"decides,omitempty"` // id of the decision that a delivery, release or reject follows
-	Message string         `json:"message,omitempty"` // for a person
+	Facts     *Circumstances `json:"facts,omitempty"`
+	Release   *Release       `json:"release,omitempty"`   // of release and reject records
+	Recall    *Recall        `json:"recall,omitempty"`    // of recall records
+	Regret    *Regret        `json:"regret,omitempty"`    // of regret records
+	Approval  *Approval      `json:"approval,omitempty"`  // of approval records
+	Loosening *Loosening     `json:"loosening,omitempty"` // of policy records
+	Decides   string         `json:"decides,omitempty"`   // id of the decision that a delivery, release or reject follows
+	// Private says that the origin gave the artifact for this client alone: others may be given something else without harm.
+	Private bool `json:"private,omitempty"`
+	// Began stands for the URL that was asked for first, where redirects led from there to the request's: a keyed hash, which is the
+	// same for the same URL and tells nobody without the key what it is.
+	Began   string `json:"began,omitempty"`
+	Message string `json:"message,omitempty"` // for a person
 
 	// Deleted and Altered name personal values that a reader of the log could not put back: "client.addr",
 	// "client.user", "request.url". Their fields are empty. Append ignores both.
@@ -137,6 +146,7 @@ type Release struct {
 	// BreakGlass says that it was given in an emergency: it always ends.
 	BreakGlass bool     `json:"break_glass,omitempty"`
 	Approvers  []string `json:"approvers,omitempty"` // who proved to agree, where that was asked for
+	Approval   string   `json:"approval,omitempty"`  // the id of the record that asked for it first, where it took several people
 }
 
 // Recall tells of bytes that are not let through any more.

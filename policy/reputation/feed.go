@@ -20,7 +20,7 @@ type Feed struct {
 	Reading
 	Header http.Header // sent to URL's host and to no other; such as Auth-Key
 
-	Refresh time.Duration // how often it is asked for; 0 is 500 ms for a file and 1 h for a URL, of which less than 1 min counts as 1 min
+	Refresh time.Duration // how often it is asked for; 0 is 200 ms for a file and 1 h for a URL, of which less than 1 min counts as 1 min
 	Timeout time.Duration // for one answer from a URL, as a whole; 0 is 10 min
 	MaxSize int64         // bytes, as it comes; 0 is 256 MiB
 
@@ -81,7 +81,7 @@ func (f *Feed) refresh() time.Duration {
 	case f.Refresh > 0:
 		return max(f.Refresh, time.Minute)
 	case f.File != "":
-		return 500 * time.Millisecond
+		return 200 * time.Millisecond
 	}
 	return time.Hour
 }

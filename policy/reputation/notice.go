@@ -32,6 +32,8 @@ type Notice struct {
 	Err     error         `json:"-"`       // of Failed
 
 	set, old *Set
+	feed     Feed
+	deferral *deferral
 }
 
 // AddedEntries returns the entries of a Changed list that the one before had not, in no useful order.

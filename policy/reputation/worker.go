@@ -59,7 +59,7 @@ func (w *worker) tellAgain(k kept) {
 
 // tellChange tells of the list that is now in force, and remembers that it has.
 func (w *worker) tellChange(l *list, old *Set, k kept) {
-	n := Notice{Feed: l.feed.Name, What: Changed, Entries: l.set.Len(), Digest: l.source, Date: l.date, Summary: l.summary, set: l.set, old: old}
+	n := Notice{Feed: l.feed.Name, What: Changed, Entries: l.set.Len(), Digest: l.source, Date: l.date, Summary: l.summary, set: l.set, old: old, feed: *l.feed}
 	var err error
 	if n.Added, n.Removed, err = countDifference(old, l.set); err != nil {
 		n.Added, n.Removed = l.set.Len(), 0
@@ -69,7 +69,11 @@ func (w *worker) tellChange(l *list, old *Set, k kept) {
 	if s := l.summary; s.Ignored+s.Unreadable > 0 {
 		n.Text += fmt.Sprintf("; %d left out, %d unreadable", s.Ignored, s.Unreadable)
 	}
+	n.deferral = &deferral{done: func() { w.dealtWith(l.set) }}
 	w.feeds.tell(n)
+	if n.deferral.taken {
+		return
+	}
 	k.Told = l.set.sum
 	if err := w.store.save(k); err != nil {
 		return // it is told of again after a restart

@@ -145,5 +145,5 @@ func (e *remoteError) Hint() string { return e.trouble.Advice }
 
 // Is makes errors.Is see the errors that callers tell apart.
 func (e *remoteError) Is(target error) bool {
-	return target == ErrNotFound && e.trouble.Code == "not-found" || target == ErrOrder && e.trouble.Code == "order"
+	return target == ErrNotFound && e.trouble.Code == "not-found" || target == ErrOrder && e.trouble.Code == "order" || target == ErrProof && e.trouble.Code == "proof"
 }

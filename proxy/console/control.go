@@ -15,6 +15,11 @@ import (
 //	GET  /v1/items/{id}              []quarantine.Entry
 //	GET  /v1/items/{id}/content      the bytes
 //	POST /v1/release, /v1/reject     Order, answered by Done
+//	GET  /v1/standing                []Standing
+//	GET  /v1/approvals               []Asked
+//	POST /v1/approvals/{id}          Credential, answered by Done
+//	POST /v1/recall                  RecallOrder, answered by RecallDone
+//	POST /v1/policy/reload           ReloadOrder, answered by Reloaded
 //	POST /v1/ca/rotate               {"by": "…"}, answered by mitm.Info
 //	GET  /v1/backup                  a gzipped tar
 //
@@ -27,6 +32,8 @@ type Trouble struct {
 	Advice  string `json:"hint,omitempty"`
 	Code    string `json:"code,omitempty"` // "order", "not-found"
 	Done    *Done  `json:"done,omitempty"` // what was done all the same
+
+	Recalled *RecallDone `json:"recalled,omitempty"` // likewise
 }
 
 const (
@@ -69,6 +76,8 @@ func Control(o *Operator) http.Handler {
 		done, err := o.Reject(r.Context(), order)
 		replyDone(w, done, err)
 	})
+	controlApprovals(mux, o)
+	controlReload(mux, o)
 	mux.HandleFunc("POST /v1/ca/rotate", func(w http.ResponseWriter, r *http.Request) {
 		var who struct {
 			By string `json:"by"`
@@ -123,6 +132,8 @@ func trouble(err error) Trouble {
 		t.Code = "not-found"
 	case errors.Is(err, ErrOrder):
 		t.Code = "order"
+	case errors.Is(err, ErrProof):
+		t.Code = "proof"
 	}
 	return t
 }
@@ -134,6 +145,8 @@ func writeTrouble(w http.ResponseWriter, t Trouble) {
 		status = http.StatusNotFound
 	case "order":
 		status = http.StatusBadRequest
+	case "proof":
+		status = http.StatusForbidden
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -29,7 +29,12 @@ type Operator struct {
 	Releases *proxy.Releases                               // what the gate asks; nil where no gate runs
 	Rotate   func() (mitm.Info, error)                     // puts a new CA in force
 	Snapshot func(context.Context, func(File) error) error // everything but the vault that a backup holds
-	Now      func() time.Time                              // nil means time.Now
+	// Approval returns what the policy in force asks of those who release by hand. nil: nothing is released.
+	Approval  func() (policy.Approval, error)
+	Approvals *Approvals       // what waits for people to agree; nil where it never takes several
+	Recalls   Recalls          // what is recalled; nil where that is not known
+	Reloader  Reloader         // reads the policy again; nil where no server runs
+	Now       func() time.Time // nil means time.Now
 
 	orders sync.Mutex // one order at a time: the log, the gate and the vault agree about which was the last
 }
@@ -76,9 +81,15 @@ func (o *Operator) Export(_ context.Context, id string, w io.Writer) error {
 
 // Release lets an artifact through on a scope by hand. The record comes first, then the gate's next decision, then the
 // bytes that are held; where none are, the next download is let through.
-func (o *Operator) Release(_ context.Context, order Order) (Done, error) {
-	now := o.now()
-	if err := order.check(now); err != nil {
+func (o *Operator) Release(ctx context.Context, order Order) (Done, error) {
+	if err := order.check(o.now()); err != nil {
+		return Done{}, err
+	}
+	need, err := o.consent(order.action())
+	if err != nil {
+		return Done{}, err
+	}
+	if err := o.proves(ctx, order, need); err != nil {
 		return Done{}, err
 	}
 	o.orders.Lock()
@@ -87,20 +98,11 @@ func (o *Operator) Release(_ context.Context, order Order) (Done, error) {
 	if err != nil {
 		return Done{}, err
 	}
-	rec := t.record(audit.KindRelease, order)
-	receipt, err := o.Append(rec)
-	if err != nil {
-		return Done{}, fmt.Errorf("recording the release; nothing is released: %w", err)
+	// To prove something, and to wait for other orders, takes time, in which another policy may have come into force.
+	if need, err = o.consent(order.action()); err != nil {
+		return Done{}, err
 	}
-	done := t.done(receipt)
-	if o.Releases != nil {
-		o.Releases.Add(standing(receipt.ID(), *rec.Release))
-	}
-	done.Held, err = o.settle(t, receipt)
-	if err != nil {
-		return done, fmt.Errorf("the release is recorded as %s and holds for the next download, but what is held could not be released: %w", receipt.ID(), err)
-	}
-	return done, nil
+	return o.releaseBy(t, order, need)
 }
 
 // Reject throws an item away on a scope, and takes back what was released there by hand.
@@ -123,6 +125,9 @@ func (o *Operator) Reject(_ context.Context, order Order) (Done, error) {
 	done := t.done(receipt)
 	if o.Releases != nil {
 		o.Releases.Remove(t.digest, t.scope)
+	}
+	if o.Approvals != nil {
+		o.Approvals.withdraw(t.digest, t.scope)
 	}
 	// The receipt permits nothing, so settling by it takes away whatever the item was on this scope.
 	if done.Held, err = o.settle(t, receipt); err != nil {
@@ -269,7 +274,7 @@ func (o *Operator) target(order Order) (target, error) {
 	for _, e := range in {
 		scopes = append(scopes, e.Scope)
 	}
-	return target{}, fmt.Errorf("%w: %s is held on several channels, %s: say which", ErrOrder, t.digest, quoted(scopes...))
+	return target{}, fmt.Errorf("%w: %s is held on several channels, %s: say which by --channel, or name the record of its decision", ErrOrder, t.digest, quoted(scopes...))
 }
 
 // on returns t for one of the scopes on which it is held or was decided. Others are errors: the name of a channel that
@@ -316,7 +321,7 @@ func (t target) done(receipt audit.Receipt) Done {
 }
 
 func standing(record string, r audit.Release) policy.Release {
-	return policy.Release{Record: record, SHA256: r.SHA256, Scope: r.Scope, Until: r.Until}
+	return policy.Release{Record: record, SHA256: r.SHA256, Scope: r.Scope, Until: r.Until, BreakGlass: r.BreakGlass}
 }
 
 // Recall puts the releases of a log in force again. Records are given in the order of the log; others than releases

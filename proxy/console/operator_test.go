@@ -28,12 +28,14 @@ type rig struct {
 	client   *Client
 	log      *audit.Log
 	fail     error // what Append returns instead
+	dir      string
+	approval policy.Approval
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	dir := t.TempDir()
-	r := &rig{}
+	r := &rig{dir: dir}
 	var err error
 	if r.log, err = audit.Open(filepath.Join(dir, "log"), audit.Options{Origin: "test"}); err != nil {
 		t.Fatal(err)
@@ -55,7 +57,9 @@ func newRig(t *testing.T) *rig {
 		},
 		Rotate:   func() (mitm.Info, error) { return mitm.Info{Subject: "CN=new"}, nil },
 		Snapshot: func(context.Context, func(File) error) error { return nil },
+		Approval: func() (policy.Approval, error) { return r.approval, nil },
 	}
+	r.approval = policy.Approval{Release: policy.Consent{People: 1}, BreakGlass: policy.Consent{People: 1, AtMost: 24 * time.Hour}}
 	// Socket names are short, temporary directories are not.
 	short, err := os.MkdirTemp("", "s")
 	if err != nil {

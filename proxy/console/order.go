@@ -15,7 +15,10 @@ type Order struct {
 	Scope  *string   `json:"channel"`        // which channel is meant, where it is held on several; nil: the only one
 	Reason string    `json:"reason"`         // why; required
 	By     string    `json:"by"`             // who gives it
-	Until  time.Time `json:"until,omitzero"` // when a release ends; zero: never
+	Until  time.Time `json:"until,omitzero"` // when a release ends; zero: never, or when the policy says
+	// BreakGlass makes a release one for an emergency, which the policy has rules of its own for.
+	BreakGlass bool        `json:"break_glass,omitempty"`
+	As         *Credential `json:"as,omitempty"` // who gives it, and proves it; needed where it takes several people
 }
 
 // Done is what became of an Order.
@@ -25,6 +28,13 @@ type Done struct {
 	Scope  string        `json:"channel"`        //
 	Name   string        `json:"name,omitempty"` // of the artifact
 	Held   bool          `json:"held"`           // the bytes are in the vault
+
+	Until      time.Time `json:"until,omitzero"`        // when a release ends
+	BreakGlass bool      `json:"break_glass,omitempty"` //
+	Approvers  []string  `json:"approvers,omitempty"`   // who has proved to want it
+	Asked      *Asked    `json:"asked,omitempty"`       // nothing was done yet: more people have to agree; Record is empty
+
+	trouble error // came behind the record
 }
 
 // ErrOrder means that an order makes no sense: nothing was done, and doing it again will not help.

@@ -62,17 +62,26 @@ func (v *Vault) List(f Filter) []Entry {
 func (v *Vault) pick(f Filter) (out []Entry) {
 	v.lock()
 	defer v.unlock()
+	if !f.SHA256.IsZero() {
+		return f.of(v.blobs[f.SHA256], nil)
+	}
 	for _, b := range v.blobs {
-		if !f.SHA256.IsZero() && b.digest != f.SHA256 {
-			continue
-		}
-		for _, m := range b.marks {
-			if scope := m.scope.Value(); f.picks(scope, m) {
-				out = append(out, Entry{
-					SHA256: b.digest, ID: b.digest.String()[:16], Size: b.size,
-					Scope: scope, State: m.state, Time: m.since,
-				})
-			}
+		out = f.of(b, out)
+	}
+	return out
+}
+
+// of appends the entries of a blob, if there is one, that the filter picks.
+func (f Filter) of(b *blob, out []Entry) []Entry {
+	if b == nil {
+		return out
+	}
+	for _, m := range b.marks {
+		if scope := m.scope.Value(); f.picks(scope, m) {
+			out = append(out, Entry{
+				SHA256: b.digest, ID: b.digest.String()[:16], Size: b.size,
+				Scope: scope, State: m.state, Time: m.since,
+			})
 		}
 	}
 	return out

@@ -18,7 +18,6 @@ package apt
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/sallyport-project/sallyport/verify"
@@ -38,6 +37,7 @@ type Verifier struct {
 	indexes   *lru.Cache[verify.Digest, *index]   // by digest of the Packages file
 	flights   flight.Group                        // fetches under way
 	parsing   chan struct{}                       // holds a token for each index being parsed
+	peeking   chan struct{}                       // holds a token for each file that is opened to see what it is
 	learning  sync.Mutex                          // one at a time advances memory, so that we do not conflict with ourselves
 }
 
@@ -60,17 +60,12 @@ func New() *Verifier {
 		documents: lru.New[suite, fetchedDocument](documentBudget),
 		indexes:   lru.New[verify.Digest, *index](indexBudget),
 		parsing:   make(chan struct{}, parsersAtOnce),
+		peeking:   make(chan struct{}, parsersAtOnce),
 	}
 }
 
 // Method returns "apt".
 func (*Verifier) Method() string { return method }
-
-// IsMetadata reports whether a's URL is that of a Release, its signature, or an index of an archive. What is, by its
-// content, a program or a package is none, wherever it lies.
-func (*Verifier) IsMetadata(a *verify.Artifact) bool {
-	return slices.Contains(indexFormats, a.Format) && len(targets(a.URL)) > 0
-}
 
 // Match reports whether a is a Debian package, or stands where an archive has its metadata.
 func (*Verifier) Match(a *verify.Artifact) bool {

@@ -63,10 +63,10 @@ func runs(p msidb.Program) string {
 	}
 	from := ""
 	if p.From != "" {
-		from = fmt.Sprintf(" from %s %s", p.From, cut(p.Source, 60))
+		from = fmt.Sprintf(" from %s %s", p.From, told(p.Source, 100))
 	}
 	target := strings.Join(strings.Fields(p.Target), " ")
-	if len(target) > 90 || p.Kind == "script" && p.From == "" {
+	if len(target) > 90 || strings.ContainsAny(p.Target, "\r\n") || p.Kind == "script" && p.From == "" {
 		target = fmt.Sprintf("%s (%s)", cut(target, 60), digestOf([]byte(p.Target)))
 	}
 	if target != "" {

@@ -2,7 +2,9 @@ package identity
 
 import (
 	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 )
 
 // What a release is called in the name of a product: dotted numbers with what is glued to them ("3.12.1", "v8.0-rc1"), and
@@ -42,8 +44,9 @@ func withArchitecture(name, architecture string) string {
 		return name
 	}
 	low := strings.ToLower(name)
+	words := strings.FieldsFunc(low, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	for _, word := range architectures[architecture] {
-		if strings.Contains(low, word) {
+		if strings.Contains(low, word) && (word != "arm" || slices.Contains(words, word)) {
 			return name
 		}
 	}

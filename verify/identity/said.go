@@ -1,8 +1,10 @@
 package identity
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/sallyport-project/sallyport/verify"
@@ -15,6 +17,8 @@ const (
 	maxFact    = 200
 	maxList    = 4000 // of a fact that is a list
 	maxActions = 64
+
+	maxActionName = 100
 )
 
 // said is what a file says of itself.
@@ -22,6 +26,7 @@ type said struct {
 	name, version, system string
 	facts                 map[string]string
 	actions               int
+	rest                  [sha256.Size]byte // digest of the actions beyond maxActions
 }
 
 // is sets what the file is.
@@ -56,12 +61,29 @@ func withoutSpace(r rune) rune {
 	return r
 }
 
-// action keeps what the file has run when it is installed. What differs between two releases shows in the text.
+// action keeps what the file has run when it is installed. What differs between two releases shows in the text, also where that is cut
+// or where it is there twice under one name.
 func (s *said) action(name, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
 	if s.actions++; s.actions > maxActions {
+		s.rest = sha256.Sum256(fmt.Appendf(s.rest[:], "%q %q", name, text))
 		return
 	}
-	s.fact(ActionPrefix+cut(name, 80), fmt.Sprintf(format, args...))
+	key := ActionPrefix + told(name, maxActionName)
+	if before, again := s.facts[key]; again {
+		text = before + "; " + text
+	}
+	s.fact(key, told(text, maxFact))
+}
+
+// told is a text on one line of at most n bytes; where it says less than the whole, a digest of that stands in it.
+func told(text string, n int) string {
+	line := strings.Join(strings.Fields(text), " ")
+	if line == text && len(line) <= n {
+		return line
+	}
+	digest := " (" + digestOf([]byte(text)) + ")"
+	return cut(line, n-len(digest)) + digest
 }
 
 // ActionPrefix begins the names of facts that say what an installer runs: "action postinstall".
@@ -93,7 +115,7 @@ func cut(text string, n int) string {
 // would be cut off may be what tells two products apart.
 func (s *said) remarks() verify.Remarks {
 	if s.actions > maxActions {
-		s.fact(ActionPrefix+"…", fmt.Sprintf("%d more", s.actions-maxActions))
+		s.fact(ActionPrefix+"…", fmt.Sprintf("%d more, sha256 %x", s.actions-maxActions, s.rest[:8]))
 	}
 	out := verify.Remarks{Facts: s.facts}
 	if s.name != "" && s.version != "" && len(s.name) <= maxName && len(s.version) <= maxVersion && plain(s.name) && plain(s.version) {
@@ -104,5 +126,5 @@ func (s *said) remarks() verify.Remarks {
 
 // plain reports whether a text has nothing in it that a person would not see.
 func plain(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError })
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) })
 }

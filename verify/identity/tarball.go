@@ -138,6 +138,7 @@ func (s *said) gem(compressed []byte) error {
 		return fmt.Errorf("metadata that cannot be read (%v): %w", err, errUnclear)
 	}
 	found := map[string]string{}
+	var extensions []string // programs that build what is in C
 	outer := ""
 	for line := range strings.SplitSeq(string(b), "\n") {
 		key, value, isKey := strings.Cut(line, ":")
@@ -151,13 +152,19 @@ func (s *said) gem(compressed []byte) error {
 		case outer == "version" && key == "  version":
 			found["number"] = scalar(value)
 		}
+		if file, listed := strings.CutPrefix(strings.TrimSpace(line), "- "); listed && outer == "extensions" {
+			extensions = append(extensions, scalar(file))
+		}
 	}
 	name := found["name"]
 	if p := found["platform"]; p != "" && p != "ruby" {
 		name += " (" + withoutRelease(p) + ")"
 	}
-	if len(found["extensions"]) > 0 && found["extensions"] != "[]" {
-		s.action("extensions", "%s", found["extensions"])
+	if inline := found["extensions"]; inline != "" && inline != "[]" {
+		extensions = append(extensions, inline)
+	}
+	if len(extensions) > 0 {
+		s.action("extensions", "%s", strings.Join(extensions, " "))
 	}
 	s.is("rubygems", name, found["number"])
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/url"
 	"path"
 	"strings"
 
@@ -40,6 +41,9 @@ func (s *said) installScripts(z archive) {
 	n := 0
 	for _, e := range z.Entries {
 		low := strings.ToLower(e.Name)
+		if plain, err := url.PathUnescape(low); err == nil { // names of parts are escaped (ECMA-376 part 2, 6.2.2)
+			low = plain
+		}
 		runs := strings.HasPrefix(low, "tools/") && path.Ext(low) == ".ps1" ||
 			strings.HasPrefix(low, "build") && (path.Ext(low) == ".targets" || path.Ext(low) == ".props")
 		if !runs {

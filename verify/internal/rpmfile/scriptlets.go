@@ -49,8 +49,8 @@ func (h *Header) Scriptlets() (out []Scriptlet, err error) {
 			if many {
 				name = fmt.Sprintf("%s%d", s.name, i+1)
 			}
-			if !strings.HasPrefix(text, "#!") {
-				text = "#!" + program + "\n" + text
+			if line := "#!" + program; text != line && !strings.HasPrefix(text, line+"\n") {
+				text = line + "\n" + text // which decides, whatever the script says
 			}
 			out = append(out, Scriptlet{name, text})
 		}
