@@ -82,13 +82,18 @@ func (p *Policy) compared(c *channel) names {
 	return out
 }
 
-// comparesSigners reports whether a channel compares who has signed an update, or when, whoever it is.
+// comparesSigners reports whether a channel compares who has signed an update, or asks when, whoever it is. Where a trusted time is only
+// one of several clocks, those of the anchors that it names are enough: without one the hold is longer.
 func comparesSigners(c *channel) bool {
 	found := false
 	each(c.requires, func(r requirement) {
-		switch r.(type) {
-		case samePublisher, neverWeaker, *minAge, *freeze:
+		switch r := r.(type) {
+		case samePublisher, neverWeaker:
 			found = true
+		case *minAge:
+			found = found || r.clock == trustedClock
+		case *freeze:
+			found = found || r.clock == trustedClock
 		}
 	})
 	return found

@@ -36,8 +36,9 @@ channels:
 - {name: far, hosts: [far.invalid], require: [{signed_by: [elsewhere]}]}
 - {name: publisher, hosts: [publisher.invalid], require: [{any: [{same_publisher: true}, {listed: [good]}]}]}
 - {name: weaker, hosts: [weaker.invalid], require: [{not: {never_weaker: true}}]}
-- {name: aged, hosts: [aged.invalid], require: [{min_age: 1d, on_inconclusive: allow}]}
-- {name: frozen, hosts: [frozen.invalid], freeze: 2026-01-01, require: []}
+- {name: aged, hosts: [aged.invalid], require: [{min_age: {for: 1d, clock: trusted}, on_inconclusive: allow}]}
+- {name: frozen, hosts: [frozen.invalid], freeze: {at: 2026-01-01, clock: trusted}, require: []}
+- {name: seen, hosts: [seen.invalid], freeze: 2026-01-01, require: [{min_age: 1d}]}
 - {name: beside, hosts: [beside.invalid], require: [{signed_by: [elsewhere]}, {never_weaker: true}]}
 - {name: view, hosts: [view.invalid], require: [{one_view: true}, {no_downgrade: true}]}
 feeds: {good: {file: good.txt, good: true}}
@@ -65,6 +66,7 @@ func TestPlanNamesTheAnchorsThatCount(t *testing.T) {
 		{"https://weaker.invalid/x", "", "deb elsewhere microsoft rpm thief"},
 		{"https://aged.invalid/x", "", "deb elsewhere microsoft rpm thief"},
 		{"https://frozen.invalid/x", "", "deb elsewhere microsoft rpm thief"},
+		{"https://seen.invalid/x", "", "thief"},
 		{"https://beside.invalid/x", "", "elsewhere microsoft thief"},
 		{"https://view.invalid/x", "", "thief"},
 	} {

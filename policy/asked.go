@@ -20,6 +20,8 @@ type Asked struct {
 	Beside     bool              `json:"beside,omitempty"`   // evidence beside the update was looked for
 	ScanInside bool              `json:"scan_inside,omitempty"`
 	SecondLook bool              `json:"second_look,omitempty"`
+	// Revocation tells apart by what revocation lists and rules certificates were judged; "" is by none.
+	Revocation string `json:"revocation,omitempty"`
 }
 
 // Asked returns what the policy has looked up and verified for a request.
@@ -28,6 +30,7 @@ func (p *Policy) Asked(r Request) Asked {
 	return Asked{
 		Anchors: among(p.basisOf, pl.Anchors), Feeds: among(p.sourceOf, slices.Concat(pl.Feeds, pl.Lookups)), Scanners: among(p.scannerOf, pl.Scanners),
 		Inside: pl.Contents, Beside: pl.Sidecars, ScanInside: pl.ScanInside, SecondLook: pl.SecondLook,
+		Revocation: p.revocationOf,
 	}
 }
 
@@ -65,6 +68,9 @@ func (p *Policy) remember() {
 		def := *s
 		def.Line, def.Position = 0, 0
 		p.scannerOf[s.Name] = shortDigest(def)
+	}
+	if r := &p.revocation; r.fetch || r.required || len(r.lists) > 0 {
+		p.revocationOf = shortDigest([]any{r.fetch, r.required, r.maxStale, r.sums})
 	}
 	p.asksClients = p.asksClients || slices.ContainsFunc(p.channels, func(c *channel) bool { return c.clients != nil })
 }

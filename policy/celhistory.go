@@ -6,6 +6,7 @@ import (
 
 	"github.com/sallyport-project/sallyport/internal/printable"
 	"github.com/sallyport-project/sallyport/internal/versions"
+	"github.com/sallyport-project/sallyport/verify"
 )
 
 // whenForgotten is when nothing about the history is known.
@@ -38,13 +39,13 @@ var historyFacts = newFactType("a history",
 	remembered("requests", types.IntType, "how many decisions about these bytes there were before", whenForgotten, func(e *evaluation) (any, error) { return e.facts.History.Requests, nil }),
 	remembered("allowed", types.IntType, "how many of these let them through", whenForgotten, func(e *evaluation) (any, error) { return e.facts.History.Allowed, nil }),
 	remembered("other_views", types.IntType, "how many other files came under the same URL, or as the same version of the same product", whenForgotten, func(e *evaluation) (any, error) {
-		n := int64(0)
+		others := map[verify.Digest]bool{}
 		for _, v := range e.facts.History.Views {
 			if v.SHA256 != e.sum {
-				n++
+				others[v.SHA256] = true // which may be there under two addresses
 			}
 		}
-		return n, nil
+		return int64(len(others)), nil
 	}),
 )
 

@@ -169,7 +169,7 @@ func (p *Policy) settle(pl *planned, own *channel, carried bool) {
 	pl.Anchors = p.anchorsFor(pl.host, pl.channels)
 	pl.Feeds, pl.Lookups = p.splitLookups(p.feedsFor(pl.channels))
 	pl.Scanners, pl.ScanInside = scannersFor(pl.channels)
-	pl.Contents = p.denies.opens
+	pl.Contents = p.denies.opens || pl.ScanInside // what was scanned is listed, too: somebody may ask for it later
 	if len(pl.channels) == 0 {
 		pl.Delivery, pl.HoldMax, pl.Observe = p.defaults.delivery, p.defaults.holdMax, p.defaults.observe
 		return

@@ -50,7 +50,8 @@ type Policy struct {
 	broken      bool                   // it has errors, and refuses everything
 	basisOf, sourceOf,
 	scannerOf map[string]string // see Asked
-	asksClients bool // something depends on who asks
+	revocationOf string // likewise
+	asksClients  bool   // something depends on who asks
 }
 
 // settings are what a channel may set for itself and what defaults sets for all.

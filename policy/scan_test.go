@@ -103,7 +103,7 @@ func TestPlansNameScanners(t *testing.T) {
 	} {
 		p := mustParse(t, strings.Replace(scanPolicy, "REQUIRE", require, 1))
 		pl := p.Plan(facts(t, "https://v.example/x").Request)
-		if !reflect.DeepEqual(pl.Scanners, want.names) || pl.ScanInside != want.inside || pl.Contents {
+		if !reflect.DeepEqual(pl.Scanners, want.names) || pl.ScanInside != want.inside || pl.Contents != want.inside {
 			t.Errorf("%q: scanners %q, inside %v, contents %v", require, pl.Scanners, pl.ScanInside, pl.Contents)
 		}
 	}

@@ -10,17 +10,88 @@ import (
 	"github.com/sallyport-project/sallyport/verify"
 )
 
-// suppose returns the facts with what they do not answer filled in: in favour of the update, or against it.
-func (t *Retrial) suppose(good bool) Facts {
-	f := t.facts
-	f.Report.Contents = t.opened(good)
-	f.Report.Findings = slices.Clone(f.Report.Findings)
+// way says of something that the facts do not answer, by its name, whether it speaks for the update.
+type way func(name string) bool
+
+func goodWay(string) bool { return true }
+func badWay(string) bool  { return false }
+
+// maxTried is how many open questions are answered in all ways that there are.
+const maxTried = 4
+
+// ways are the ways to answer what is open, the first being that all speaks for the update where good is true, or against it. Where
+// nothing that is required is turned round, what speaks for an update never harms it, and nothing between all and nothing matters.
+func (t *Retrial) ways(good bool) []way {
+	first, last := way(goodWay), way(badWay)
+	if !good {
+		first, last = last, first
+	}
+	if !t.turned() {
+		return []way{first}
+	}
+	names := t.questions()
+	out := []way{first, last}
+	if len(names) > maxTried {
+		for _, one := range names {
+			out = append(out, func(name string) bool { return (name == one) != good }, func(name string) bool { return (name == one) == good })
+		}
+		return out
+	}
+	for mask := 1; mask < 1<<len(names)-1; mask++ {
+		out = append(out, func(name string) bool { i := slices.Index(names, name); return i >= 0 && mask&(1<<i) != 0 })
+	}
+	return out
+}
+
+// turned reports whether something that is required may hold because of what speaks against an update.
+func (t *Retrial) turned() (found bool) {
+	for _, c := range t.plan.channels {
+		each(c.requires, func(r requirement) {
+			switch r.(type) {
+			case *negation, *condition:
+				found = true
+			}
+		})
+	}
+	return found
+}
+
+// questions are the names of what is open.
+func (t *Retrial) questions() []string {
+	var out []string
 	for _, a := range t.anchors {
-		if good != contains(t.policy.denied, a.name) {
+		out = append(out, "anchor "+a.name)
+	}
+	for _, f := range t.feeds {
+		out = append(out, "feed "+f.Name)
+	}
+	for _, name := range t.scanners {
+		out = append(out, "scanner "+name)
+	}
+	for name, open := range map[string]bool{"inside": t.inside, "second": t.second, "past": len(t.history) > 0, "revocation": t.revocation} {
+		if open {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// suppose returns the facts with what they do not answer filled in.
+func (t *Retrial) suppose(good way) Facts {
+	f := t.facts
+	f.Report.Contents = t.opened(good("inside"))
+	f.Report.Findings = slices.Clone(f.Report.Findings)
+	t.supposeRevocation(&f, good("revocation"))
+	for _, a := range t.anchors {
+		if good("anchor "+a.name) != contains(t.policy.denied, a.name) {
 			f.Report.Findings = append(f.Report.Findings, a.supposed(f.Report.Contents)...)
 		}
 	}
 	t.supposeFeeds(&f, good)
+	if t.inside && !good("inside") {
+		t.supposeDenied(&f)
+	}
 	if len(t.scanners) > 0 {
 		f.Scans = maps.Clone(f.Scans)
 		if f.Scans == nil {
@@ -28,19 +99,92 @@ func (t *Retrial) suppose(good bool) Facts {
 		}
 		for _, name := range t.scanners {
 			f.Scans[name] = Scan{Status: ScanFound, File: ScanFound, Inside: true, Hits: []ScanHit{{Name: "supposed"}}, At: f.Now}
-			if good {
+			if good("scanner " + name) {
 				f.Scans[name] = Scan{Status: ScanClean, File: ScanClean, Inside: true, Files: 1, At: f.Now}
 			}
 		}
 	}
-	t.supposePast(&f, good)
+	t.supposePast(&f, good("past"))
 	if t.second {
 		f.History.Second = SecondLook{Asked: true, SHA256: f.Update.SHA256}
-		if !good {
+		if !good("second") {
 			f.History.Second.SHA256 = sha256.Sum256(f.Update.SHA256[:])
 		}
 	}
 	return f
+}
+
+// supposeDenied puts inside what deny rules look for there.
+func (t *Retrial) supposeDenied(f *Facts) {
+	for _, name := range t.policy.denied {
+		for _, found := range t.policy.anchors[name].supposed(nil) {
+			found.Subject = "supposed"
+			f.Report.Findings = append(f.Report.Findings, found)
+		}
+	}
+	f.Reputation.Listings = slices.Clone(f.Reputation.Listings)
+	for _, d := range t.policy.denies.byFeed {
+		for _, feed := range d.feeds {
+			if d.opens {
+				f.Reputation.Listings = append(f.Reputation.Listings, Listing{Feed: feed.Name, Path: "supposed", Kind: "sha256", Value: f.Update.SHA256.String(), Label: "supposed"})
+			}
+		}
+	}
+}
+
+// Codes of findings that rest on revocation lists end like this.
+const (
+	revokedCode = "/revoked"
+	unknownCode = "/revocation-unknown"
+)
+
+// supposeRevocation answers anew what certificate revocation lists say: that no certificate has been revoked, or that all have.
+func (t *Retrial) supposeRevocation(f *Facts, good bool) {
+	if !t.revocation {
+		return
+	}
+	var out []verify.Finding
+	for _, found := range f.Report.Findings {
+		about := strings.HasSuffix(found.Code, revokedCode) || strings.HasSuffix(found.Code, unknownCode)
+		switch {
+		case good && about:
+			for _, name := range t.plan.Anchors {
+				if a := t.policy.anchors[name]; contains(methods[a.kind], found.Method) {
+					out = append(out, a.vouching(found)...)
+				}
+			}
+			continue
+		case !good && found.Status == verify.Valid && byCertificate(&found):
+			found.Status, found.Code = verify.Untrusted, found.Method+unknownCode
+		}
+		out = append(out, found)
+	}
+	f.Report.Findings = out
+}
+
+// byCertificate reports whether a finding may rest on an X.509 certificate that lists can name.
+func byCertificate(f *verify.Finding) bool {
+	return contains(methods["authenticode"], f.Method) || contains(methods["cms"], f.Method)
+}
+
+// vouching returns a finding by which an anchor vouches for what another finding is about: that one, if it names the anchor, or one that is
+// made up where it says of nobody who signed.
+func (a *anchor) vouching(f verify.Finding) []verify.Finding {
+	f.Status = verify.Valid
+	if !f.Signer.IsZero() {
+		if a.kind != "authenticode" && !contains(f.Anchors, a.name) {
+			f.Anchors = append(slices.Clone(f.Anchors), a.name)
+		}
+		if a.vouches(&f) {
+			return []verify.Finding{f}
+		}
+		return nil
+	}
+	for _, one := range a.supposed(nil) {
+		one.Subject = f.Subject
+		return []verify.Finding{one}
+	}
+	return nil
 }
 
 // supposed returns findings by which an anchor vouches for an update and for every executable inside; none if no finding that could
@@ -73,7 +217,7 @@ func (a *anchor) supposed(contents *verify.Contents) []verify.Finding {
 	return out
 }
 
-func (t *Retrial) supposeFeeds(f *Facts, good bool) {
+func (t *Retrial) supposeFeeds(f *Facts, way way) {
 	if len(t.feeds) == 0 {
 		return
 	}
@@ -81,6 +225,7 @@ func (t *Retrial) supposeFeeds(f *Facts, good bool) {
 	f.Reputation.Listings = slices.Clone(f.Reputation.Listings)
 	f.History.Peers, f.Fixes = slices.Clone(f.History.Peers), slices.Clone(f.Fixes)
 	for _, feed := range t.feeds {
+		good := way("feed " + feed.Name)
 		f.Reputation.Feeds[feed.Name] = FeedState{Status: FeedOK, Success: f.Now, Date: f.Now, Entries: 1}
 		switch sum := f.Update.SHA256.String(); {
 		case feed.Seen && good:

@@ -21,8 +21,10 @@ type Retrial struct {
 	scanners []string  // did not look at it, or not at what is inside
 	inside   bool      // it was not opened
 	second   bool      // the origin was not asked again
-	history  []string  // channels for which it is not known what went before
-	whole    []string  // why nothing at all can be told, in words
+	// revocation says that certificates were judged by other revocation lists, or other rules for them.
+	revocation bool
+	history    []string // channels for which it is not known what went before
+	whole      []string // why nothing at all can be told, in words
 }
 
 // Retry prepares judging an update again whose facts were gathered for another policy, which had asked for what asked says. Lost are
@@ -49,6 +51,7 @@ func (p *Policy) Retry(f Facts, asked Asked, lost []string) *Retrial {
 		}
 	}
 	t.second = pl.SecondLook && !f.History.Second.Asked
+	t.revocation = asked.Revocation != p.revocationOf && slices.ContainsFunc(f.Report.Findings, func(f verify.Finding) bool { return byCertificate(&f) })
 	t.past(pl)
 	return t
 }
@@ -143,6 +146,9 @@ func (t *Retrial) Open() []string {
 	if t.second {
 		out = append(out, "the origin was not asked a second time")
 	}
+	if t.revocation {
+		out = append(out, "whether certificates are revoked was judged by other lists")
+	}
 	return out
 }
 
@@ -152,12 +158,26 @@ func (t *Retrial) Decide() Decision { return t.policy.decide(t.facts, &t.plan) }
 // Plan is what the policy wants done with the request.
 func (t *Retrial) Plan() Plan { return t.plan.Plan }
 
-// Best judges as if all that the facts do not answer spoke for the update, Worst as if it spoke against it. If both say what Decide
-// does, nothing that is not known matters.
-func (t *Retrial) Best() Decision { return t.policy.decide(t.suppose(true), &t.plan) }
+// Best judges as if what the facts do not answer spoke for the update, Worst as if it spoke against it; where what is required turns that
+// round, by whichever answers let it through, or do not. If both say what Decide does, nothing that is not known matters.
+func (t *Retrial) Best() Decision { return t.likeliest(true) }
 
 // Worst is said beside Best.
-func (t *Retrial) Worst() Decision { return t.policy.decide(t.suppose(false), &t.plan) }
+func (t *Retrial) Worst() Decision { return t.likeliest(false) }
+
+// likeliest returns the first decision, of those that the open questions leave possible, that lets the update through, or does not.
+func (t *Retrial) likeliest(through bool) (first Decision) {
+	for i, way := range t.ways(through) {
+		d := t.policy.decide(t.suppose(way), &t.plan)
+		if (d.Action == Allow || d.Observed) == through {
+			return d
+		}
+		if i == 0 {
+			first = d
+		}
+	}
+	return first
+}
 
 // opened is what is inside, where nobody looked: nothing, at best.
 func (t *Retrial) opened(good bool) *verify.Contents {

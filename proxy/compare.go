@@ -28,24 +28,22 @@ type changesMemo struct {
 // comparison is what a comparison depends on.
 type comparison struct {
 	channel string
-	before  string // the record of the release before
-	after   verify.Digest
-	opened  bool
-	version string
+	before  string        // the record of the release before
+	after   verify.Digest // of the report about this one, as it is stored
 }
 
 // compare returns what has changed since the release of the same product that was let through last, on each channel that has one. A
-// release whose report is not there any more is not compared with.
-func (q *Inquirer) compare(f *policy.Facts) (out []policy.Changes) {
+// release whose report is not there any more is not compared with. kept is the digest under which f.Report is stored; zero if it is not.
+func (q *Inquirer) compare(f *policy.Facts, kept verify.Digest) (out []policy.Changes) {
 	for i := range f.History.Editions {
 		e := &f.History.Editions[i]
 		against := previous(f.History.Past[e.Channel], f.Update.SHA256)
 		if against == nil || e.Product == "" {
 			continue
 		}
-		key := comparison{e.Channel, against.Record, f.Update.SHA256, f.Report.Contents != nil, f.Report.Version}
+		key := comparison{e.Channel, against.Record, kept}
 		changes, known := q.changes.recall(key)
-		if !known {
+		if !known || kept.IsZero() {
 			changes = q.compareWith(e.Channel, against, f.Report)
 			q.changes.keep(key, changes)
 		}

@@ -8,12 +8,11 @@ import (
 	"github.com/sallyport-project/sallyport/internal/printable"
 	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/policy/audit"
-	"github.com/sallyport-project/sallyport/verify"
 )
 
 // record writes the decision to the log and has history know of it, or finds that the very same answer to the very same question is
 // there from the last minutes.
-func (x *transit) record(f *flight, d policy.Decision, facts *policy.Facts, in *Inquiry, kept verify.Digest) (audit.Receipt, error) {
+func (x *transit) record(f *flight, d policy.Decision, facts *policy.Facts, in *Inquiry) (audit.Receipt, error) {
 	g := x.gate
 	key := receiptKey{
 		client: x.ask.Client, digest: f.item.SHA256, scope: d.Channel, policy: d.Policy, action: d.Action, rule: d.Rule,
@@ -25,14 +24,14 @@ func (x *transit) record(f *flight, d policy.Decision, facts *policy.Facts, in *
 			return receipt, nil
 		}
 	}
-	rec := x.decisionRecord(f, d, facts, in, kept)
+	rec := x.decisionRecord(f, d, facts, in)
 	receipt, err := g.Append(rec)
 	if err != nil {
 		g.Metrics.recordFailed()
 		return audit.Receipt{}, err
 	}
 	rec.ID, rec.Time = receipt.ID(), receipt.Time()
-	g.Inquirer.changes.note(rec.ID, kept)
+	g.Inquirer.changes.note(rec.ID, in.Kept)
 	if g.Advance != nil {
 		g.Advance(rec, &in.Report)
 	}
@@ -57,7 +56,7 @@ func advances(d policy.Decision, f *policy.Facts) bool {
 	return false
 }
 
-func (x *transit) decisionRecord(f *flight, d policy.Decision, facts *policy.Facts, in *Inquiry, kept verify.Digest) audit.Record {
+func (x *transit) decisionRecord(f *flight, d policy.Decision, facts *policy.Facts, in *Inquiry) audit.Record {
 	report := &in.Report
 	findings, contents := audit.OfReport(*report)
 	rec := audit.Record{
@@ -67,7 +66,7 @@ func (x *transit) decisionRecord(f *flight, d policy.Decision, facts *policy.Fac
 			SHA256: f.item.SHA256, Product: recordText(report.Product), Version: recordText(report.Version),
 		},
 		Findings: findings, Contents: contents, Evidence: report.Evidence, Decision: audit.DecisionFrom(d), Editions: facts.History.Editions,
-		Report: kept, Facts: audit.CircumstancesOf(in.Policy, *facts), Private: in.Private,
+		Report: in.Kept, Facts: audit.CircumstancesOf(in.Policy, *facts), Private: in.Private,
 		Began: in.Began,
 	}
 	if f.again != nil {

@@ -493,3 +493,31 @@ func TestViewsUnderTheAddressThatWasAskedFor(t *testing.T) {
 	served.Store(2)
 	r.allowed(fetch("192.0.2.4", "/dl/app-1.1.exe"))
 }
+
+// An origin that never answers the second look holds up nobody but who asks for that very file, and not the end of the proxy either.
+func TestASecondLookThatHangsHoldsUpNobodyElse(t *testing.T) {
+	var asked atomic.Int32
+	hangs := make(chan struct{})
+	r := newPastRig(t, func(w http.ResponseWriter, q *http.Request) {
+		if q.URL.Path == "/dl/app-1.0.exe" && asked.Add(1) == 2 {
+			close(hangs)
+			<-q.Context().Done()
+			return
+		}
+		w.Write(program(1000, q.URL.Path+";"))
+	}, strings.Replace(pastPolicy("{one_view: {second_look: true}}"), `, require: [{one`, `, product: App, require: [{one`, 1))
+	first := make(chan answerOf, 1)
+	go func() { first <- r.get("https://origin.example/dl/app-1.0.exe") }()
+	<-hangs
+	r.allowed(r.do("192.0.2.2", http.MethodGet, "https://origin.example/dl/app-2.0.exe")) // the same product
+	r.allowed(r.do("192.0.2.1", http.MethodGet, "https://origin.example/other/a.exe"))
+	r.close()
+	if got := <-first; got.status != http.StatusServiceUnavailable {
+		t.Errorf("status %d: %s", got.status, got.body)
+	}
+	for _, rec := range r.records() {
+		if rec.Kind == audit.KindDecision && strings.Contains(rec.Request.URL, "app-1.0") {
+			t.Errorf("%+v", rec.Decision)
+		}
+	}
+}

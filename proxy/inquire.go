@@ -68,6 +68,7 @@ type Inquiry struct {
 	Request  policy.Request
 	Artifact *verify.Artifact
 	Report   verify.Report
+	Kept     verify.Digest  // under which Report is stored; zero if it is not
 	Sources  []*url.URL     // all addresses that it came from
 	Origin   *url.URL       // where to ask for it again: where the way to it began; nil is nowhere
 	Fields   http.Header    // to ask for it again with: those of the request that brought it, without what tells who asked; nil: no client's
@@ -172,7 +173,7 @@ func (q *Inquirer) remember(f *policy.Facts, in *Inquiry) {
 	if q.Recalls != nil {
 		f.Recalls = q.Recalls(sum, in.Report)
 	}
-	f.Changes = q.compare(f)
+	f.Changes = q.compare(f, in.Kept)
 	if q.Fixes != nil {
 		f.Fixes = q.Fixes(in.Policy, q.view(), f.History, in.Report)
 	}

@@ -28,7 +28,8 @@ const (
 	ripenLate  = 24 * time.Hour   // at most
 	ripenTries = 8                // attempts without a decision that says when to try again
 	ripenTime  = time.Hour        // for one update
-	ripenMost  = 50_000           // updates that are waited for
+	ripenMost  = 50_000           // updates that are waited for; more wait for somebody to ask
+	ripenSweep = 10 * time.Minute // from one search for those that have gone to the next, at least
 )
 
 // Ripening judges updates again that are in quarantine for nothing but their age, when their time has come, and lets those go for
@@ -38,8 +39,9 @@ type Ripening struct {
 	gate *Gate
 	wake chan struct{}
 
-	mu   sync.Mutex
-	held map[heldKey]held
+	mu    sync.Mutex
+	held  map[heldKey]held
+	swept time.Time
 }
 
 // heldKey is an update in quarantine on one scope.
@@ -75,10 +77,14 @@ func (g *Gate) Ripening() *Ripening { return g.ripening }
 func (r *Ripening) add(file verify.Digest, scope, record string, due time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.held) >= ripenMost {
+	k := heldKey{file, scope}
+	if now := time.Now(); len(r.held) >= ripenMost && now.Sub(r.swept) >= ripenSweep {
 		r.sweep()
+		r.swept = now
 	}
-	r.held[heldKey{file, scope}] = held{record: record, due: due.Add(ripenSlack)}
+	if _, known := r.held[k]; known || len(r.held) < ripenMost {
+		r.held[k] = held{record: record, due: due.Add(ripenSlack)}
+	}
 	r.count()
 }
 
@@ -149,7 +155,7 @@ func (r *Ripening) restore(ctx context.Context, latest func(verify.Digest, strin
 			continue
 		}
 		r.mu.Lock()
-		if _, known := r.held[heldKey{e.SHA256, e.Scope}]; !known {
+		if _, known := r.held[heldKey{e.SHA256, e.Scope}]; !known && len(r.held) < ripenMost {
 			h := held{record: rec.ID, due: due.Add(ripenSlack)}
 			if rec.Decision.Ripe.IsZero() {
 				h.tries = ripenTries - 1 // once for each start
@@ -201,6 +207,8 @@ func (r *Ripening) judge(ctx context.Context, k heldKey) {
 		return // it is restored at the next start
 	case errors.Is(err, fs.ErrNotExist):
 		result = "gone"
+	case errors.Is(err, errWayForgotten):
+		d, result = policy.Decision{}, "held"
 	case err != nil:
 		result = "failed"
 		r.gate.Logger.Warn("judging an update in quarantine again", zap.Error(err), zap.Stringer("sha256", k.file), zap.String("channel", k.scope))
@@ -259,6 +267,10 @@ func (r *Ripening) once(ctx context.Context, k heldKey, record string) (d policy
 	return x.ruleAgain(ctx, f)
 }
 
+// errWayForgotten means that an update can only be judged again for whoever asks: what signs paths and packages is compared with all that
+// was asked for on the way of the redirects, which no record tells.
+var errWayForgotten = errors.New("it is not known by which way redirects had led to it")
+
 // replayed returns the request of a record and a flight that has landed with its update.
 func (g *Gate) replayed(ctx context.Context, rec audit.Record, item *quarantine.Item) (*transit, *flight, error) {
 	if len(rec.Altered) > 0 {
@@ -276,6 +288,9 @@ func (g *Gate) replayed(ctx context.Context, rec audit.Record, item *quarantine.
 	x := &transit{gate: g, req: req, session: newSession(facts.Request.Client), ask: facts.Request}
 	x.ask.URL = req.URL
 	x.renew()
+	if trust := g.trustUnder(x.policy).only(x.plan.Anchors); len(x.ask.Carried) > 0 && len(trust.TUF)+len(trust.Sigstore) > 0 {
+		return nil, nil, errWayForgotten
+	}
 	f := newFlight("", x, false, func() {})
 	f.item, f.private = item, rec.Private
 	f.again = &again{record: rec.ID, claims: facts.History.Claims, second: facts.History.Second, began: rec.Began, asked: facts.History.Asked}

@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport-project/sallyport/policy/audit"
 	"github.com/sallyport-project/sallyport/policy/reputation/ledger"
 	"github.com/sallyport-project/sallyport/proxy/quarantine"
+	"github.com/sallyport-project/sallyport/verify"
 )
 
 // states returns what the vault has, by scope and state.
@@ -275,4 +276,25 @@ func TestRipeningGoesOnAfterARestart(t *testing.T) {
 	r.again()
 	r.move(time.Hour)
 	r.waitForState("app released")
+}
+
+// However many updates are held, no more than a number of them are waited for, and what has gone is forgotten.
+func TestHowManyAreWaitedForIsBounded(t *testing.T) {
+	r := newRig(t, serving(nil)).gate.Ripening()
+	fill := func() {
+		for i := range ripenMost {
+			r.held[heldKey{verify.Digest{byte(i), byte(i >> 8), byte(i >> 16)}, "a"}] = held{}
+		}
+	}
+	fill()
+	r.add(verify.Digest{31: 1}, "b", "R", time.Now())
+	if len(r.held) != 1 {
+		t.Errorf("%d after a sweep", len(r.held))
+	}
+	fill()
+	r.add(verify.Digest{31: 2}, "b", "R", time.Now()) // the vault is not searched again at once
+	r.add(verify.Digest{31: 1}, "b", "R2", time.Now())
+	if r.held[heldKey{verify.Digest{31: 1}, "b"}].record != "R2" || len(r.held) != ripenMost+1 {
+		t.Errorf("%d are waited for", len(r.held))
+	}
 }

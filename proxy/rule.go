@@ -10,7 +10,6 @@ import (
 
 	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/policy/audit"
-	"github.com/sallyport-project/sallyport/verify"
 )
 
 // ruling is a decision that is in the log.
@@ -28,12 +27,12 @@ func (x *transit) rule(ctx context.Context, f *flight) (ruling, *refusal) {
 		if r := x.planned(); r != nil {
 			return ruling{}, r
 		}
-		in, kept := x.inquiry(ctx, f)
+		in := x.inquiry(ctx, f)
 		facts := g.Inquirer.gather(ctx, &in)
 		if ctx.Err() != nil { // then neither the examination nor the feeds may have got to their end, and deny rules not have been heard
 			return ruling{}, &refusal{Kind: kindUnavailable, Channel: x.plan.Scope, RetryAfter: time.Minute, Detail: "the proxy is being stopped"}
 		}
-		ruled, err := x.inTurn(f, &in, facts, kept)
+		ruled, err := x.inTurn(f, &in, facts)
 		if err != nil {
 			g.Logger.Error("recording a decision: nothing is released", zap.Error(err))
 			return ruling{}, &refusal{Kind: kindUnavailable, Channel: ruled.decision.Channel, RetryAfter: time.Minute,
@@ -47,7 +46,7 @@ func (x *transit) rule(ctx context.Context, f *flight) (ruling, *refusal) {
 
 // inTurn decides and records while no other file of the same address or product is decided about: who comes after finds this
 // decision in the history. There is no receipt if the policy is not in force any more.
-func (x *transit) inTurn(f *flight, in *Inquiry, facts policy.Facts, kept verify.Digest) (r ruling, err error) {
+func (x *transit) inTurn(f *flight, in *Inquiry, facts policy.Facts) (r ruling, err error) {
 	g := x.gate
 	leave := g.turns.enter(facts.Update.SHA256, subjectsOf(x.req.URL, in.Began, facts.History.Editions))
 	defer leave()
@@ -56,7 +55,7 @@ func (x *transit) inTurn(f *flight, in *Inquiry, facts policy.Facts, kept verify
 	if g.Policy() != in.Policy {
 		return r, nil
 	}
-	r.receipt, err = x.record(f, r.decision, &facts, in, kept)
+	r.receipt, err = x.record(f, r.decision, &facts, in)
 	return r, err
 }
 
@@ -78,8 +77,8 @@ func subjectsOf(u *url.URL, began string, editions []policy.Edition) []string {
 	return out
 }
 
-// inquiry is what x wants to know about a flight's artifact, with the digest of the report as it is kept.
-func (x *transit) inquiry(ctx context.Context, f *flight) (Inquiry, verify.Digest) {
+// inquiry is what x wants to know about a flight's artifact.
+func (x *transit) inquiry(ctx context.Context, f *flight) Inquiry {
 	g := x.gate
 	in := Inquiry{
 		Policy: x.policy, Plan: x.plan, Request: x.ask, Artifact: f.artifact, Sources: x.sources(), Origin: x.beginning(),
@@ -95,8 +94,8 @@ func (x *transit) inquiry(ctx context.Context, f *flight) (Inquiry, verify.Diges
 		}
 	}
 	found := f.reports.under(ctx, g, x, f, &in)
-	in.Report, in.Answers, in.Now = found.report, found.answers, g.Now()
-	return in, found.kept
+	in.Report, in.Kept, in.Answers, in.Now = found.report, found.kept, found.answers, g.Now()
+	return in
 }
 
 // beginning is the address whose answer is the update: what was asked for first, if redirects led from there to the request's.

@@ -29,8 +29,8 @@ func newAuditWho(s *settings) *cobra.Command {
 		Long: `List who asked for a file, or for an update that has it inside: first which updates hold it, and under which path; then, the newest
 first, every decision with its client and its rule, and every delivery with whether all of it was sent. Files inside updates are known as
 far as records list them, which are the executables; of updates that went out all files are known as long as the history of the
-state directory is there, a second or two after the decision. Where nothing asked for an update to be opened (contents, not_listed, …; scan
-alone does not) nobody knows what was inside. Empty files are not found.`,
+state directory is there, a second or two after the decision. Where nothing asked for an update to be opened (contents, not_listed,
+scan, …) nobody knows what was inside. Empty files are not found.`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, dir, err := s.loadExisting()

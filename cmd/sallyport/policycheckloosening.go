@@ -56,8 +56,5 @@ func loosenedNotes(ctx context.Context, dir stateDir, inForce, p *policy.Policy)
 	if l.Any() {
 		notes = append(notes, "so it comes into force only by `"+confirmCommand+"`")
 	}
-	for _, host := range l.Undenied {
-		notes = append(notes, "the policy in force refuses "+host+" by name; this one passes it through unseen")
-	}
 	return notes, nil
 }

@@ -141,7 +141,7 @@ func (f *policyFile) enforce(p *policy.Policy, what string, loosening *audit.Loo
 	if f.enforced != nil {
 		f.enforced()
 	}
-	f.log.Info("policy "+what, zap.String("policy", policyName(f.path)), zap.Stringer("sha256", p.Digest()), zap.Strings("channels", p.Channels()))
+	f.log.Info("policy "+strings.TrimSuffix(what, ","), zap.String("policy", policyName(f.path)), zap.Stringer("sha256", p.Digest()), zap.Strings("channels", p.Channels()))
 	for _, w := range p.Warnings(time.Now()) {
 		f.log.Warn("policy", zap.String("warning", printable.Text(w.String(), 1000)))
 	}

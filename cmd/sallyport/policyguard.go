@@ -42,8 +42,18 @@ func loosenedSentences(l *replay.Loosened) []string {
 	if l.Maybe > 0 {
 		out = append(out, fmt.Sprintf("it might let through %s of them, which nobody can tell without examining them again, such as %s", count(int(l.Maybe), "other"), firstExample(l.Perhaps)))
 	}
-	if len(l.Unseen) > 0 {
-		out = append(out, "it would no longer look at what comes from "+printable.Text(strings.Join(l.Unseen, ", "), 300))
+	for _, c := range []struct {
+		what string
+		list []string
+	}{
+		{"it would no longer look at what comes from ", l.Unseen},
+		{"it would no longer refuse whatever comes from ", l.Undenied},
+		{"it would only observe, and stop nothing on, ", l.Observed},
+		{"it would no longer keep other clients from channel ", l.Admitted},
+	} {
+		if len(c.list) > 0 {
+			out = append(out, c.what+printable.Text(strings.Join(c.list, ", "), 300))
+		}
 	}
 	for _, fewer := range l.Fewer {
 		out = append(out, "under it "+fewer)
@@ -66,7 +76,8 @@ func firstExample(groups []replay.Group) string {
 // looseningRecord is what the log says of a policy that loosens.
 func looseningRecord(l *replay.Loosened, before *policy.Policy) *audit.Loosening {
 	r := &audit.Loosening{
-		Before: "sha256:" + before.Digest().String(), Allowed: l.Count, Perhaps: l.Maybe, Judged: l.Judged, Unseen: l.Unseen, Fewer: l.Fewer,
+		Before: "sha256:" + before.Digest().String(), Allowed: l.Count, Perhaps: l.Maybe, Judged: l.Judged,
+		Unseen: l.Unseen, Undenied: l.Undenied, Observed: l.Observed, Admitted: l.Admitted, Fewer: l.Fewer,
 	}
 	for _, groups := range [][]replay.Group{l.Allowed, l.Perhaps} {
 		for _, g := range groups {

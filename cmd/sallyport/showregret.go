@@ -48,7 +48,7 @@ func (p paragraph) approval(a *audit.Approval) {
 // approvalState says who did what about something that takes several people. "Refused" alone would say that the person declined.
 func approvalState(a *audit.Approval) string {
 	if a.State == audit.ApprovalRefused {
-		return "refused: whoever said they were " + printable.Text(a.By, 60) + " could not prove it"
+		return "refused: whoever said they were " + printable.Text(a.By, 60) + " could not prove it, or had agreed already"
 	}
 	return printable.Text(a.State, 20) + " by " + printable.Text(a.By, 60)
 }

@@ -11,6 +11,9 @@ type Loosening struct {
 	Perhaps   int64    `json:"perhaps"`             // refusals that it might have let through: nobody knows, without examining them again
 	Judged    int      `json:"judged"`              // refusals that were judged again
 	Unseen    []string `json:"unseen,omitempty"`    // hosts that are not looked at any more
+	Undenied  []string `json:"undenied,omitempty"`  // hosts, or paths on them, that are not refused any more
+	Observed  []string `json:"observed,omitempty"`  // hosts on which nothing is stopped any more
+	Admitted  []string `json:"admitted,omitempty"`  // channels that more clients may use
 	Fewer     []string `json:"fewer,omitempty"`     // what takes fewer people
 	Records   []string `json:"records,omitempty"`   // some of the refusals
 	By        string   `json:"by,omitempty"`        // who confirmed it
@@ -24,7 +27,7 @@ func boundedLoosening(l *Loosening) *Loosening {
 	}
 	b := *l
 	b.Before, b.By, b.Reason = printable.Text(b.Before, maxWord), printable.Text(b.By, maxWord), printable.Text(b.Reason, maxText)
-	for _, list := range []*[]string{&b.Unseen, &b.Fewer, &b.Records, &b.Approvers} {
+	for _, list := range []*[]string{&b.Unseen, &b.Undenied, &b.Observed, &b.Admitted, &b.Fewer, &b.Records, &b.Approvers} {
 		if len(*list) > 0 {
 			*list = boundedList(*list, maxList/8, maxWord)
 		}

@@ -34,25 +34,24 @@ const (
 // Loosened is what a policy would let through that was refused, and that the policy in force refuses: by what is kept of each refusal,
 // as of its moment and as of now. The zero value is nothing.
 type Loosened struct {
-	Judged   int      `json:"judged"`             // refusals
-	Allowed  []Group  `json:"allowed,omitempty"`  // would be let through
-	Perhaps  []Group  `json:"perhaps,omitempty"`  // would be, if what nobody knows spoke for them: new keys, say
-	Count    int64    `json:"count"`              // of Allowed
-	Maybe    int64    `json:"maybe"`              // of Perhaps
-	Unseen   []string `json:"unseen,omitempty"`   // hosts that would not be looked at any more
-	Undenied []string `json:"undenied,omitempty"` // hosts that were refused by name and would not be looked at; they alone loosen nothing
-	Fewer    []string `json:"fewer,omitempty"`    // what it would take fewer people for
-	Gone     int64    `json:"gone,omitempty"`     // refusals of which too little is kept to judge them again
-	Cut      string   `json:"cut,omitempty"`      // why not all refusals of the time were judged
+	Judged  int     `json:"judged"`            // refusals
+	Allowed []Group `json:"allowed,omitempty"` // would be let through
+	Perhaps []Group `json:"perhaps,omitempty"` // would be, if what nobody knows spoke for them: new keys, say
+	Count   int64   `json:"count"`             // of Allowed
+	Maybe   int64   `json:"maybe"`             // of Perhaps
+	policy.Looser
+	Fewer []string `json:"fewer,omitempty"` // what it would take fewer people for
+	Gone  int64    `json:"gone,omitempty"`  // refusals of which too little is kept to judge them again
+	Cut   string   `json:"cut,omitempty"`   // why not all refusals of the time were judged
 }
 
 // Any reports whether the policy loosens anything.
-func (l *Loosened) Any() bool { return l.Count+l.Maybe > 0 || len(l.Unseen)+len(l.Fewer) > 0 }
+func (l *Loosened) Any() bool { return l.Count+l.Maybe > 0 || len(l.Fewer) > 0 || l.Looser.Any() }
 
 // Loosening compares two policies by what was refused. It is bounded in number and time, and says so where that cuts it short.
 func Loosening(ctx context.Context, g Guard) (*Loosened, error) {
 	g = g.withDefaults()
-	l := &Loosened{Unseen: g.Next.Unseen(g.InForce), Undenied: g.Next.Undenied(g.InForce), Fewer: g.Next.Approval().LooserThan(g.InForce.Approval())}
+	l := &Loosened{Looser: g.Next.LooserThan(g.InForce), Fewer: g.Next.Approval().LooserThan(g.InForce.Approval())}
 	releases, err := readReleases(ctx, g.Log)
 	if err != nil {
 		return nil, err

@@ -70,8 +70,10 @@ func TestReplaySaysWhatChanges(t *testing.T) {
 // What a new policy asks that nobody had asked is never taken for an answer, unless the answer cannot matter.
 func TestReplayDoesNotGuess(t *testing.T) {
 	const minisign = "anchors:\n  acme: {authenticode: {organization: Acme Ltd}}\n  key: {minisign: {key: \"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"}}\n"
+	const other = "  other: {minisign: {key: \"RWR35TKDJJTSwgvgtwx21j+gLtjOyTiuLUHxwLofdQILpTHyowANLpK/\"}}\n"
 	const channel = "channels:\n- {name: acme, hosts: [downloads.example.com], require: [%s]}\n"
 	with := func(require string) string { return minisign + fmt.Sprintf(channel, require) }
+	two := func(require string) string { return minisign + other + fmt.Sprintf(channel, require) }
 	feeds := func(require string) string {
 		return "anchors: {acme: {authenticode: {organization: Acme Ltd}}}\nfeeds: {bad: {url: \"https://feeds.example.com/bad.txt\"}}\n" + fmt.Sprintf(channel, require)
 	}
@@ -88,6 +90,11 @@ func TestReplayDoesNotGuess(t *testing.T) {
 		{"the key cannot make good what else is missing", with("{all: [{signed_by: [key]}, {signed_by: [acme]}]}"), unsigned, Counts{}, ""},
 		{"a new list may name it", feeds("{signed_by: [acme]}, {not_listed: [bad]}"), by("Acme Ltd"), Counts{Open: 1}, "looked up in bad"},
 		{"a new list cannot make good what is missing", feeds("{signed_by: [acme]}, {not_listed: [bad]}"), unsigned, Counts{}, ""},
+		{"another key must not vouch for it", with("{not: {signed_by: [key]}}"), unsigned, Counts{Open: 1}, "anchors key"},
+		{"one key may vouch, and another one must not", two("{signed_by: [key]}, {not: {signed_by: [other]}}"), unsigned, Counts{Open: 1}, "anchors key, other"},
+		{"it may be on a list, and must be on another", feeds("{signed_by: [acme]}, {not: {not_listed: [bad]}}"), by("Acme Ltd"), Counts{Open: 1}, "looked up in bad"},
+		{"what is denied may be inside", two("{signed_by: [acme]}") + "deny:\n- {name: no-other, signed_by: [other]}\n", by("Acme Ltd"), Counts{Open: 1}, "not opened"},
+		{"what is denied may be inside, and nothing else is right", two("{signed_by: [key]}, {signed_by: [acme]}") + "deny:\n- {name: no-other, signed_by: [other]}\n", unsigned, Counts{}, ""},
 		{"what is inside was not looked at", with("{signed_by: [acme]}, {contents: {signed_by: [acme]}}"), by("Acme Ltd"), Counts{Open: 1}, "not opened"},
 	}
 	for _, tt := range tests {
@@ -100,6 +107,47 @@ func TestReplayDoesNotGuess(t *testing.T) {
 			}
 			if tt.why != "" && !strings.Contains(got.Open[0].Why, tt.why) {
 				t.Errorf("said %q, want %q", got.Open[0].Why, tt.why)
+			}
+		})
+	}
+}
+
+// What revocation lists said is part of a report. By other lists, or other rules for them, it may have been another one.
+func TestReplayDoesNotGuessAboutRevocation(t *testing.T) {
+	revoked := verify.Finding{Method: "authenticode", Status: verify.Invalid, Code: "authenticode/revoked", Detail: "revoked"}
+	unknown := verify.Finding{Method: "authenticode", Status: verify.Untrusted, Code: "authenticode/revocation-unknown", Signer: by("Acme Ltd").Signer}
+	stranger := unknown
+	stranger.Signer = by("Other Inc").Signer
+	const fetched = "revocation: {fetch: true, unknown: refuse}\n" + signedByAcme
+	tests := []struct {
+		name         string
+		before, next string
+		finding      verify.Finding
+		want         Counts
+	}{
+		{"the same rules", fetched, fetched, revoked, Counts{}},
+		{"no lists any more, and it had been revoked", fetched, signedByAcme, revoked, Counts{Open: 1}},
+		{"no lists any more, and that was not known", fetched, signedByAcme, unknown, Counts{Open: 1}},
+		{"no lists any more, and somebody else had signed", fetched, signedByAcme, stranger, Counts{}},
+		{"no lists any more, and nobody had signed", fetched, signedByAcme, unsigned, Counts{}},
+		{"no lists any more, and all was well", fetched, signedByAcme, by("Acme Ltd"), Counts{Open: 1}},
+		{"lists now, and it may have been revoked", signedByAcme, fetched, by("Acme Ltd"), Counts{Open: 1}},
+		{"lists now, and nobody had signed", signedByAcme, fetched, unsigned, Counts{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t)
+			before, next := parse(t, tt.before), parse(t, tt.next)
+			rec := r.decide(before, r.facts(update, tt.finding))
+			if got := r.run(next); got.Counts != tt.want {
+				t.Errorf("got %+v, open %+v", got.Counts, got.Open)
+			}
+			may := int64(0)
+			if tt.want.Open > 0 && rec.Decision.Action != policy.Allow {
+				may = 1
+			}
+			if got := r.loosening(before, next); got.Maybe != may || got.Count != 0 {
+				t.Errorf("the guard says %+v, want %d", got, may)
 			}
 		})
 	}

@@ -51,7 +51,7 @@ func TestAClientThatGoesAway(t *testing.T) {
 		cancel()
 		r.set(says(200, `{"v": "fine"}`))
 		if got := outcome(ask(s, def, one("another "+name)), "own"); got != "ok" {
-			t.Errorf("%s: the next who asks: %s", name, got)
+			t.Fatalf("%s: the next who asks: %s", name, got)
 		}
 		if got := outcome(ask(s, def, one(name)), "own"); got != "ok" {
 			t.Errorf("%s: the next who asks about the same: %s", name, got)
