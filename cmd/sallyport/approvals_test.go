@@ -37,7 +37,12 @@ func offline(t *testing.T, last, now string) *owner {
 	}
 	t.Cleanup(func() { o.close() })
 	if last != "" {
-		if err := state.keepPolicy(write(last), path, nil); err != nil {
+		p := write(last)
+		_, source, err := readPolicy(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := state.keepPolicy(p, path, source); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -186,7 +186,7 @@ func (r *drillRange) readPolicy(path string) (*policy.Policy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading policy: %w", err)
 	}
-	p, err := policy.Parse(path, drillFiles{&namedFiles{folder: filepath.Dir(path)}, public}, data, catalogue)
+	p, err := policy.Parse(path, drillFiles{newNamedFiles(path), public}, data, catalogue)
 	return p, advisePolicy(err)
 }
 

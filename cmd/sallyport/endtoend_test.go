@@ -67,6 +67,7 @@ func newGateway(t *testing.T, policy string, origins map[string]string) *gateway
 	}
 	g := &gateway{t: t, dir: t.TempDir(), binary: binary, origins: origins}
 	g.write("policy.yaml", policy)
+	t.Cleanup(g.replayed)
 	return g
 }
 

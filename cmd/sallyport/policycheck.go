@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -72,7 +71,7 @@ func checkPolicy(ctx context.Context, path string) (policyCheck, error) {
 	if err != nil {
 		return policyCheck{}, fmt.Errorf("reading policy: %w", err)
 	}
-	c := policyCheck{Checked: policy.Check(path, &namedFiles{folder: filepath.Dir(path)}, data, fromCatalogue())}
+	c := policyCheck{Checked: policy.Check(path, newNamedFiles(path), data, fromCatalogue())}
 	if c.Draft == nil {
 		return c, nil
 	}

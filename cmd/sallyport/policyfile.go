@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,7 +19,6 @@ import (
 	"github.com/sallyport-project/sallyport/policy/audit/replay"
 	"github.com/sallyport-project/sallyport/proxy"
 	"github.com/sallyport-project/sallyport/proxy/console"
-	"github.com/sallyport-project/sallyport/verify"
 )
 
 // loadPolicy reads the policy file at path; "" means the built-in policy.
@@ -31,30 +27,30 @@ func loadPolicy(path string) (*policy.Policy, error) {
 	return p, err
 }
 
-// readPolicy is loadPolicy, and returns the names of all files that were read or looked for, also after an error; none
-// for the built-in policy.
-func readPolicy(path string) (*policy.Policy, []string, error) {
+// readPolicy is loadPolicy, and returns what the policy was made of, also after an error.
+func readPolicy(path string) (*policy.Policy, *policySource, error) {
 	if path == "" {
 		data, err := configs.Policy()
 		if err != nil {
-			return nil, nil, err
+			return nil, &policySource{}, err
 		}
 		p, err := policy.Parse("built-in "+configs.PolicyName, configs.Files(), data, fromCatalogue())
-		return p, nil, err
+		return p, &policySource{}, err
 	}
 	data, err := readSmall(path, maxPolicy)
 	if err != nil {
-		return nil, []string{path}, fmt.Errorf("reading policy: %w", err)
+		return nil, &policySource{names: []string{path}}, fmt.Errorf("reading policy: %w", err)
 	}
-	named := &namedFiles{folder: filepath.Dir(path)}
-	p, err := policy.Parse(path, named, data, fromCatalogue())
+	named := newNamedFiles(path)
+	catalogue := &catalogueFiles{of: configs.Files(), read: map[string][]byte{}}
+	p, err := policy.Parse(path, named, data, policy.WithCatalogue(catalogue))
 	if err == nil {
 		err = checkPolicyLists(p)
 	}
 	if err == nil {
 		err = checkPolicyRoots(p)
 	}
-	return p, append(named.opened, filepath.Clean(path)), advisePolicy(err)
+	return p, named.source(data, path, catalogue), advisePolicy(err)
 }
 
 // fromCatalogue lets policies use the catalogue that the program carries within itself.
@@ -62,21 +58,6 @@ func fromCatalogue() policy.Option { return policy.WithCatalogue(configs.Files()
 
 // maxPolicy is the largest policy file that is read, in bytes.
 const maxPolicy = 16 << 20
-
-// namedFiles opens the files that a policy names, relative to its folder, and remembers which they were.
-type namedFiles struct {
-	folder string
-	opened []string
-}
-
-// Open implements fs.FS, for names beyond those that fs.ValidPath accepts.
-func (n *namedFiles) Open(name string) (fs.File, error) {
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(n.folder, name)
-	}
-	n.opened = append(n.opened, filepath.Clean(name))
-	return os.Open(name)
-}
 
 // advisePolicy adds what to do about a policy that cannot be loaded.
 func advisePolicy(err error) error {
@@ -115,10 +96,10 @@ type policyFile struct {
 	current atomic.Pointer[policy.Policy]
 	loading sync.Mutex // held while the file is read and judged
 
-	mu      sync.Mutex       // guards what follows
-	problem string           // why the file as it is now is not in force; "" if it is
-	held    [2]verify.Digest // of a policy that was found to loosen, and of the one in force then
-	files   []string         // what was read or looked for when it was loaded last
+	mu      sync.Mutex // guards what follows
+	problem string     // why the file as it is now is not in force; "" if it is
+	held    held       // the last policy that was found to loosen
+	files   []string   // what was read or looked for when it was loaded last
 	watcher *fsnotify.Watcher
 }
 

@@ -21,7 +21,7 @@ func TestBrokenPolicyIsToldOnceUnlessSomebodyAsks(t *testing.T) {
 		}
 	}
 	write("version: 1\n")
-	p, files, err := readPolicy(path)
+	p, source, err := readPolicy(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func TestBrokenPolicyIsToldOnceUnlessSomebodyAsks(t *testing.T) {
 	records := 0
 	f := &policyFile{path: path, metrics: proxy.NewMetrics(), log: zap.New(core),
 		append: func(audit.Record) (audit.Receipt, error) { records++; return audit.Receipt{}, nil }}
-	if err := f.start(p, files, ""); err != nil {
+	if err := f.start(p, source, ""); err != nil {
 		t.Fatal(err)
 	}
 	write("version: 1\nbroken: yes\n")

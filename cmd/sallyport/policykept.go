@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/sallyport-project/sallyport/internal/durable"
@@ -18,30 +18,26 @@ import (
 // keptPolicy is a policy that is in force, with the files that it names, as it is kept in the state directory: so that a restart
 // with another file can be compared with it, and the old one go on if the new one is not to come into force.
 type keptPolicy struct {
-	V      int               `json:"v"` // 1
-	Path   string            `json:"path"`
-	Digest string            `json:"digest"`
-	Text   []byte            `json:"text"`
-	Folder string            `json:"folder"`
-	Files  map[string][]byte `json:"files,omitempty"` // by the name under which they were opened
+	V       int                 `json:"v"` // 1
+	Path    string              `json:"path"`
+	Digest  string              `json:"digest"`
+	Text    []byte              `json:"text"`
+	Folder  string              `json:"folder"`
+	Files   map[string][]byte   `json:"files,omitempty"`   // by path
+	Folders map[string][]string `json:"folders,omitempty"` // by path: what is in them, folders with a slash behind
+	// Catalogue is what was taken from the catalogue, which another version of the program may have otherwise.
+	Catalogue map[string][]byte `json:"catalogue,omitempty"`
 }
 
 // maxKeptPolicy bounds the file, in bytes.
 const maxKeptPolicy = 256 << 20
 
-// keepPolicy writes down the policy that came into force, made of the files that are on disk now. If they have changed meanwhile
-// nothing is kept.
-func (s stateDir) keepPolicy(p *policy.Policy, path string, files []string) error {
-	k, err := collectPolicy(p, path, files)
+// keepPolicy writes down the policy that came into force, which was made of a source, nil where nobody knows that.
+func (s stateDir) keepPolicy(p *policy.Policy, path string, source *policySource) error {
+	data, err := packPolicy(p, path, source)
 	if err == nil {
-		var data []byte
-		if data, err = json.Marshal(k); err == nil && len(data) > maxKeptPolicy {
-			err = errors.New("with the files that it names it is too large")
-		}
-		if err == nil {
-			if err = os.MkdirAll(s.policy(), 0o700); err == nil {
-				err = durable.WriteFile(s.keptPolicy(), data, 0o600)
-			}
+		if err = os.MkdirAll(s.policy(), 0o700); err == nil {
+			err = durable.WriteFile(s.keptPolicy(), data, 0o600)
 		}
 	}
 	if err == nil {
@@ -54,34 +50,26 @@ func (s stateDir) keepPolicy(p *policy.Policy, path string, files []string) erro
 	return fmt.Errorf("keeping the policy in force, for the next start to compare with: %w", err)
 }
 
-func collectPolicy(p *policy.Policy, path string, files []string) (keptPolicy, error) {
-	k := keptPolicy{V: 1, Path: path, Digest: p.Digest().String(), Files: map[string][]byte{}}
-	if path == "" {
-		return k, nil
+func packPolicy(p *policy.Policy, path string, source *policySource) ([]byte, error) {
+	if source == nil {
+		return nil, errors.New("it is not known what it was made of")
 	}
-	var err error
-	if k.Text, err = readSmall(path, maxPolicy); err != nil {
-		return k, err
-	}
-	k.Folder = filepath.Dir(path)
-	for _, name := range files {
-		if filepath.Clean(name) == filepath.Clean(path) {
-			continue
-		}
-		data, err := os.ReadFile(name)
-		if err != nil {
-			continue // the policy has come into force without it; parsing tells whether it matters
-		}
-		k.Files[name] = data
+	k := keptPolicy{
+		V: 1, Path: path, Digest: p.Digest().String(), Text: source.text, Folder: source.folder, Files: source.files, Folders: source.folders,
+		Catalogue: source.catalogue,
 	}
 	again, err := k.parse()
 	if err != nil {
-		return k, err
+		return nil, err
 	}
 	if again.Digest() != p.Digest() {
-		return k, errors.New("its files have changed since it was read")
+		return nil, errors.New("it cannot be made again")
 	}
-	return k, nil
+	data, err := json.Marshal(k)
+	if err == nil && len(data) > maxKeptPolicy {
+		err = errors.New("with the files that it names it is too large")
+	}
+	return data, err
 }
 
 // parse makes the policy anew.
@@ -89,7 +77,7 @@ func (k *keptPolicy) parse() (*policy.Policy, error) {
 	if k.Path == "" {
 		return loadPolicy("")
 	}
-	return policy.Parse(k.Path, &keptFiles{k}, k.Text, fromCatalogue())
+	return policy.Parse(k.Path, &keptFiles{k}, k.Text, policy.WithCatalogue(keptCatalogue(k.Catalogue)))
 }
 
 // lastPolicy returns the policy that was in force when the state was used last; nil, and no error, where none is kept.
@@ -126,25 +114,68 @@ func (k *keptFiles) Open(name string) (fs.File, error) {
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(k.Folder, name)
 	}
-	data, ok := k.Files[filepath.Clean(name)]
+	name = filepath.Clean(name)
+	if entries, ok := k.Folders[name]; ok {
+		return &keptFile{name: filepath.Base(name), entries: entries, folder: true}, nil
+	}
+	return openKept(k.Files, name)
+}
+
+// keptCatalogue opens what was taken from the catalogue.
+type keptCatalogue map[string][]byte
+
+// Open implements fs.FS.
+func (k keptCatalogue) Open(name string) (fs.File, error) { return openKept(k, name) }
+
+func openKept(files map[string][]byte, name string) (fs.File, error) {
+	data, ok := files[name]
 	if !ok {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	return &keptFile{name: filepath.Base(name), size: int64(len(data)), Reader: bytes.NewReader(data)}, nil
+	return &keptFile{name: filepath.Base(name), size: int64(len(data)), content: bytes.NewReader(data)}, nil
 }
 
 // keptFile is one of them, opened.
 type keptFile struct {
-	name string
-	size int64
-	io.Reader
+	name    string
+	size    int64
+	content *bytes.Reader // nil for a folder
+	folder  bool
+	entries []string // of a folder
 }
 
 func (f *keptFile) Stat() (fs.FileInfo, error) { return f, nil }
 func (f *keptFile) Close() error               { return nil }
 func (f *keptFile) Name() string               { return f.name }
 func (f *keptFile) Size() int64                { return f.size }
-func (f *keptFile) Mode() fs.FileMode          { return 0o600 }
 func (f *keptFile) ModTime() time.Time         { return time.Time{} }
-func (f *keptFile) IsDir() bool                { return false }
+func (f *keptFile) IsDir() bool                { return f.folder }
 func (f *keptFile) Sys() any                   { return nil }
+
+func (f *keptFile) Mode() fs.FileMode {
+	if f.folder {
+		return fs.ModeDir | 0o700
+	}
+	return 0o600
+}
+
+// Read implements fs.File.
+func (f *keptFile) Read(b []byte) (int, error) {
+	if f.content == nil {
+		return 0, &fs.PathError{Op: "read", Path: f.name, Err: fs.ErrInvalid}
+	}
+	return f.content.Read(b)
+}
+
+// ReadDir implements fs.ReadDirFile, all at once.
+func (f *keptFile) ReadDir(int) ([]fs.DirEntry, error) {
+	if !f.folder {
+		return nil, &fs.PathError{Op: "readdir", Path: f.name, Err: fs.ErrInvalid}
+	}
+	var out []fs.DirEntry
+	for _, name := range f.entries {
+		plain, folder := strings.CutSuffix(name, "/")
+		out = append(out, fs.FileInfoToDirEntry(&keptFile{name: plain, folder: folder}))
+	}
+	return out, nil
+}

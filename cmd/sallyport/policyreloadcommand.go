@@ -22,8 +22,8 @@ func newPolicyReload() *cobra.Command {
 		Long: `Have the running server read its policy file again, and say what became of it. A policy that would let through what was refused in
 the last 30 days, and what the policy in force refuses, that would no longer look at what comes from some host, or under which it
 takes fewer people for something, comes into force only with --confirm-loosening; who confirmed it is recorded. Where the policy in
-force wants several people for that (approval: {loosening: {people: 2}}), each of them gives the same command with --as NAME, and
-what they confirm is the policy that the file holds at that moment.
+force wants several people for that (approval: {loosening: {people: 2}}), each of them gives the same command with --as NAME. What is
+confirmed is the policy that the file holds at that moment; with --policy, only if that is the one that was looked at.
 
 The exit code is 1 if another policy than that of the file stays in force.`,
 		Args: exactly(0),
@@ -49,6 +49,7 @@ The exit code is 1 if another policy than that of the file stays in force.`,
 	}
 	s.addTo(cmd)
 	cmd.Flags().BoolVar(&order.Confirm, "confirm-loosening", false, "put the policy in force although it lets through what was refused")
+	cmd.Flags().StringVar(&order.Policy, "policy", "", "only if the file is the policy with this digest, `sha256:...`")
 	cmd.Flags().StringVar(&order.Reason, "reason", "", "why; it goes into the log")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	who.addTo(cmd)
@@ -78,7 +79,7 @@ func showReloaded(cmd *cobra.Command, done console.Reloaded, quiet bool) error {
 		if done.Loosened != nil {
 			showLoosened(w, done.Loosened)
 		}
-		return advise(&refusal{fmt.Sprintf("%s is not put in force, because it loosens; %s stays in force", file, done.InForce)}, (&loosens{}).Hint())
+		return advise(&refusal{fmt.Sprintf("%s is not put in force, because it loosens; %s stays in force", file, done.InForce)}, fmt.Sprintf("%s; with --policy %s only if the file is still that one", (&loosens{}).Hint(), done.Policy))
 	}
 	return &refusal{fmt.Sprintf("%s cannot be put in force; %s stays in force: %s", file, done.InForce, printable.Text(done.Detail, 2000))}
 }

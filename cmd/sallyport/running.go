@@ -56,15 +56,15 @@ type running struct {
 
 // start opens the state, puts the policy in force and begins to serve. After an error nothing is left running.
 func start(c config, dir stateDir, logger *zap.Logger) (*running, error) {
-	first, files, err := readPolicy(c.Policy)
+	first, source, err := readPolicy(c.Policy)
 	if err != nil {
 		return nil, fmt.Errorf("policy:\n%w", err)
 	}
-	return startWith(c, dir, logger, first, files)
+	return startWith(c, dir, logger, first, source)
 }
 
-// startWith is start with a policy that was read already, from the files given.
-func startWith(c config, dir stateDir, logger *zap.Logger, first *policy.Policy, files []string) (_ *running, err error) {
+// startWith is start with a policy that was read already, and what it was made of; nil where nobody knows that.
+func startWith(c config, dir stateDir, logger *zap.Logger, first *policy.Policy, source *policySource) (_ *running, err error) {
 	r := &running{config: c, logger: logger, metrics: proxy.NewMetrics(), policyChanged: make(chan struct{}), failed: make(chan error, 8)}
 	defer func() {
 		if err != nil {
@@ -87,7 +87,7 @@ func startWith(c config, dir stateDir, logger *zap.Logger, first *policy.Policy,
 	r.policy = &policyFile{
 		path: c.Policy, append: r.owner.append, metrics: r.metrics, log: logger, loosening: r.owner.loosening, approvals: r.owner.approvals, dir: dir,
 	}
-	if err = r.policy.start(first, files, c.confirmLoosening); err != nil {
+	if err = r.policy.start(first, source, c.confirmLoosening); err != nil {
 		return nil, err
 	}
 	if err = r.build(); err != nil {

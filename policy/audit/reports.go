@@ -215,8 +215,13 @@ func (r *Reports) keep(id verify.Digest, body []byte) error {
 	return nil
 }
 
-// makeRoom removes the reports that no decision has rested on for longest, an eighth of what may be kept at a time. The caller holds
-// the lock.
+// What is removed at a time where room is needed: little, since whoever keeps a report waits for it.
+const (
+	roomAtLeast = 1 << 20 // bytes
+	roomRows    = 64      // reports of one statement
+)
+
+// makeRoom removes the reports that no decision has rested on for longest, by days. The caller holds the lock.
 func (r *Reports) makeRoom(size int64) error {
 	if size > r.limit/4 {
 		return fmt.Errorf("it has %d bytes, compressed, too much for the store", size)
@@ -230,25 +235,38 @@ func (r *Reports) makeRoom(size int64) error {
 	}
 	defer tx.Rollback()
 	freed := int64(0)
-	for want := r.size + size - r.limit + r.limit/8; freed < want; {
-		var row, bytes int64
-		err := tx.QueryRow("SELECT rowid, size FROM reports ORDER BY day, rowid LIMIT 1").Scan(&row, &bytes)
-		if errors.Is(err, sql.ErrNoRows) {
-			break
-		}
+	for want := r.size + size - r.limit + min(roomAtLeast, r.limit/8); freed < want; {
+		n, err := removeOldest(tx)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec("DELETE FROM reports WHERE rowid = ?", row); err != nil {
-			return err
+		if n == 0 {
+			break
 		}
-		freed += bytes
+		freed += n
 	}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
 	r.size -= freed
 	return nil
+}
+
+// removeOldest removes some reports and returns how many bytes they had. The order is that of the index, so that nothing is sorted.
+func removeOldest(tx *sql.Tx) (freed int64, err error) {
+	rows, err := tx.Query("DELETE FROM reports WHERE rowid IN (SELECT rowid FROM reports ORDER BY day, size LIMIT ?) RETURNING size", roomRows)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var size int64
+		if err := rows.Scan(&size); err != nil {
+			return 0, err
+		}
+		freed += size
+	}
+	return freed, rows.Err()
 }
 
 // Load returns a report that was kept: exactly that, or an error, which is ErrNoReport wrapped unless the store cannot be read now. Its

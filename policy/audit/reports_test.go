@@ -220,3 +220,27 @@ func FuzzReport(f *testing.F) {
 		}
 	})
 }
+
+// Room is made while somebody waits for a decision: what has to go is found by the index, and nothing is sorted.
+func TestRoomIsMadeWithoutSorting(t *testing.T) {
+	r, err := OpenReports(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	rows, err := r.db.Query("EXPLAIN QUERY PLAN SELECT rowid FROM reports ORDER BY day, size LIMIT 64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var a, b, c int
+		var plan string
+		if err := rows.Scan(&a, &b, &c, &plan); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(plan, "TEMP B-TREE") || !strings.Contains(plan, "by_day") {
+			t.Errorf("plan: %s", plan)
+		}
+	}
+}

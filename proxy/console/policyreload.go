@@ -12,6 +12,7 @@ import (
 type ReloadOrder struct {
 	// Confirm puts the policy in force although it loosens; only the policy that the file holds at that moment.
 	Confirm bool        `json:"confirm,omitempty"`
+	Policy  string      `json:"policy,omitempty"` // "sha256:...": only if the file is still that one; "" is whichever
 	Reason  string      `json:"reason,omitempty"` // why it is confirmed
 	By      string      `json:"by"`               // who asks
 	As      *Credential `json:"as,omitempty"`     // who confirms, and proves it; needed where it takes several people
