@@ -49,17 +49,6 @@ func (b *builder) needsFixes(n node) {
 // describes reports whether the feed says which versions are vulnerable.
 func (f *Feed) describes() bool { return f.Vulnerabilities || f.Exploited && f.Format != "kev" }
 
-func (b *builder) feedsOfSort(is func(*Feed) bool) []*Feed {
-	var out []*Feed
-	for _, f := range b.policy.feeds {
-		if f.Lookup == nil && is(f) {
-			b.referred[f.Name] = true
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
 // FeedsToFix returns the names of the feeds that say which versions are vulnerable, and of those that say what is exploited.
 func (p *Policy) FeedsToFix() (describing, exploited []string) {
 	for _, f := range p.feeds {

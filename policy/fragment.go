@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"path"
 	"strings"
-	"time"
 )
 
 // Fact is one thing that is known about who vouches for a product's updates.
@@ -179,14 +178,4 @@ func (f *fragment) describe(p *Policy) *Fragment {
 		out.Cannot = []string{}
 	}
 	return &out
-}
-
-// latest returns the date of the fact that was looked up last; zero if there is none.
-func (f *Fragment) latest() (t time.Time) {
-	for _, fact := range f.Facts {
-		if at, err := time.Parse(time.DateOnly, fact.Date); err == nil && at.After(t) {
-			t = at
-		}
-	}
-	return t
 }

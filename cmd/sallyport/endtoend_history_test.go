@@ -76,18 +76,6 @@ func (g *moved) restart(ahead time.Duration) {
 	g.begin()
 }
 
-// reload puts another policy in force.
-func (g *moved) reload(text string) {
-	g.t.Helper()
-	g.replace("policy.yaml", text)
-	want := sha256.Sum256([]byte(text))
-	for end := time.Now().Add(time.Minute); g.r.policy.current.Load().Digest() != want; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			g.t.Fatal("the policy is not in force after a minute")
-		}
-	}
-}
-
 // refused checks that an answer, and the log, name a requirement as what is not proven.
 func (g *gateway) refused(url, requirement string, args ...string) fetched {
 	g.t.Helper()
