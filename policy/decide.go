@@ -122,7 +122,7 @@ func (c *channel) judge(e *evidence) (bool, []string) {
 	}
 	var unproven, proven []string
 	for _, r := range c.requires {
-		o, why := r.judge(e)
+		o, why := e.judged(r)
 		if o == holds {
 			proven = append(proven, why)
 		} else {

@@ -155,6 +155,8 @@ type Facts struct {
 	Fixes      []Fix           // what the update repairs, by the feeds that the Plan names
 	Recalls    []Recall        // that name the update or anything known to be inside
 	Now        time.Time
+
+	memory *Memory // of the report; nil: none
 }
 
 // Decision is what is to be done with an artifact, and why.

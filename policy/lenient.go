@@ -8,7 +8,7 @@ type lenient struct{ of requirement }
 
 // judge implements requirement.
 func (l *lenient) judge(e *evidence) (outcome, string) {
-	o, why := l.of.judge(e)
+	o, why := e.judged(l.of)
 	if o != undecided {
 		return o, why
 	}

@@ -136,7 +136,7 @@ func (g *group) judge(e *evidence) (outcome, string) {
 	}
 	var reasons []string
 	for _, r := range g.of {
-		o, why := r.judge(e)
+		o, why := e.judged(r)
 		if o == stop {
 			result = stop
 		}
@@ -181,7 +181,7 @@ func (g *group) refers(to func(*anchor)) {
 type negation struct{ of requirement }
 
 func (n *negation) judge(e *evidence) (outcome, string) {
-	o, why := n.of.judge(e)
+	o, why := e.judged(n.of)
 	switch o {
 	case holds:
 		o = fails

@@ -80,6 +80,7 @@ func (t *Retrial) questions() []string {
 // suppose returns the facts with what they do not answer filled in.
 func (t *Retrial) suppose(good way) Facts {
 	f := t.facts
+	f.memory = nil // it is about another report
 	f.Report.Contents = t.opened(good("inside"))
 	f.Report.Findings = slices.Clone(f.Report.Findings)
 	t.supposeRevocation(&f, good("revocation"))

@@ -118,6 +118,9 @@ func (t *Retrial) past(pl *planned) {
 	}
 }
 
+// Remember has what requirements say of the report remembered, for the next update with that very report.
+func (t *Retrial) Remember(m *Memory) { t.facts.memory = m }
+
 // Gone returns why nothing at all can be told, in words; none if something can.
 func (t *Retrial) Gone() []string { return t.whole }
 

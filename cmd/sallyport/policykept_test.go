@@ -179,6 +179,35 @@ func TestAStartThatCannotCompareKeepsThePolicyBefore(t *testing.T) {
 	}
 }
 
+// Nor by a change of the file, which is not broken for that; and the next time it may be found out.
+func TestAReloadThatCannotCompare(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "policy.yaml")
+	written(t, filepath.Dir(path), map[string]string{"policy.yaml": channelNamed("strict")})
+	before, source, err := readPolicy(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fails error
+	f := guarded(t, path, stateDir(t.TempDir()), &fails)
+	if err := f.start(before, source, ""); err != nil {
+		t.Fatal(err)
+	}
+	written(t, filepath.Dir(path), map[string]string{"policy.yaml": channelNamed("other")})
+	fails = errors.New("the disk is on fire")
+	f.reload(t.Context())
+	if health, why := f.health(t.Context()); health != console.Warning || !strings.Contains(why, "the file is not in force") || !strings.Contains(why, "the disk is on fire") {
+		t.Errorf("%v, %s", health, why)
+	}
+	if f.current.Load().Digest() != before.Digest() {
+		t.Fatal("it is in force")
+	}
+	fails = nil
+	f.reload(t.Context())
+	if health, why := f.health(t.Context()); health != console.Good || f.current.Load().Digest() == before.Digest() {
+		t.Errorf("%v, %s", health, why)
+	}
+}
+
 // The built-in policy can be confirmed like any other where a file's was in force before.
 func TestTheBuiltInPolicyInThePlaceOfAFile(t *testing.T) {
 	dir, state := t.TempDir(), stateDir(t.TempDir())

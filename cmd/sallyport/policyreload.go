@@ -77,9 +77,6 @@ func (f *policyFile) admit(ctx context.Context, p *policy.Policy, source *policy
 	before := f.current.Load()
 	found, err := f.compare(ctx, before, p)
 	if err != nil {
-		if !order.Confirm {
-			return nil, fmt.Errorf("comparing it with what was refused before: %w", err)
-		}
 		found = undetermined(err)
 	}
 	if !found.Any() && err == nil {
@@ -88,6 +85,9 @@ func (f *policyFile) admit(ctx context.Context, p *policy.Policy, source *policy
 	out.Loosened = found
 	if !order.Confirm {
 		out.Outcome = console.ReloadLoosens
+		if err != nil { // another time it may be found out
+			return nil, &loosens{found}
+		}
 		return nil, f.holdBack(p.Digest(), found)
 	}
 	out.Waiting, refused = f.confirm(ctx, p, order, func(who consent) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/sallyport-project/sallyport/policy"
 	"github.com/sallyport-project/sallyport/policy/audit"
 	"github.com/sallyport-project/sallyport/verify"
 )
@@ -24,6 +25,7 @@ type cache struct {
 
 type cached struct {
 	report verify.Report
+	memory *policy.Memory
 	size   int
 	err    error
 }
@@ -32,18 +34,18 @@ func newCache(store *audit.Reports) *cache {
 	return &cache{store: store, by: map[verify.Digest]cached{}}
 }
 
-// load is the store's Load.
-func (c *cache) load(id verify.Digest) (verify.Report, error) {
+// load is the store's Load. Memory is what is remembered of the report.
+func (c *cache) load(id verify.Digest) (verify.Report, *policy.Memory, error) {
 	if id.IsZero() || c.store == nil {
-		return verify.Report{}, audit.ErrNoReport
+		return verify.Report{}, nil, audit.ErrNoReport
 	}
 	if got, ok := c.find(id); ok {
-		return got.report, got.err
+		return got.report, got.memory, got.err
 	}
-	got := cached{size: 4}
+	got := cached{size: 4, memory: &policy.Memory{}}
 	got.report, got.err = c.store.Load(id)
 	if got.err != nil && !errors.Is(got.err, audit.ErrNoReport) {
-		return got.report, got.err // another time it may be there
+		return got.report, nil, got.err // another time it may be there
 	}
 	got.size += len(got.report.Findings)
 	if got.report.Contents != nil {
@@ -52,7 +54,7 @@ func (c *cache) load(id verify.Digest) (verify.Report, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.put(id, got)
-	return got.report, got.err
+	return got.report, got.memory, got.err
 }
 
 func (c *cache) find(id verify.Digest) (cached, bool) {

@@ -10,7 +10,7 @@ import (
 
 // retry puts a recorded decision to a policy. missing says that its report is not kept; the error is the store's.
 func (j *judge) retry(r audit.Record, p *policy.Policy) (t *policy.Retrial, missing bool, err error) {
-	report, err := j.reports.load(r.Report)
+	report, memory, err := j.reports.load(r.Report)
 	if errors.Is(err, audit.ErrNoReport) {
 		missing, err = true, nil
 	}
@@ -20,7 +20,11 @@ func (j *judge) retry(r audit.Record, p *policy.Policy) (t *policy.Retrial, miss
 	if r.Facts != nil && !missing {
 		asked = r.Facts.Asked
 	}
-	return p.Retry(f, asked, audit.Lost(r, p)), missing, err
+	t = p.Retry(f, asked, audit.Lost(r, p))
+	if !missing {
+		t.Remember(memory)
+	}
+	return t, missing, err
 }
 
 // verdict is what a policy says of a recorded decision.
